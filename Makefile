@@ -1,0 +1,115 @@
+# `make` alone lists the targets. Python packages go into .venv. As root on Debian, missing Debian packages are
+# installed too; otherwise one line says which command installs them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3# any 3.11 or later: make PYTHON=python3.12 setup
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+
+# debian PACKAGE: install it, or say how. Debian's list of packages is read only if that is needed.
+define debian
+{ install=(apt-get install -y -q --no-install-recommends $(1)); \
+if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+  echo "make: missing on this machine: $(1). Install it: sudo $${install[*]}" >&2; exit 1; fi; \
+export DEBIAN_FRONTEND=noninteractive; \
+"$${install[@]}" </dev/null || { apt-get update -q </dev/null && "$${install[@]}" </dev/null; }; }
+endef
+# as_root COMMAND,PACKAGE: the same for what the program itself, or a test, asks for in one line where it is missing.
+define as_root
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v $(1) >/dev/null; then $(call debian,$(2)); fi
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## make .venv and install everything into it
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) on PATH. Install it: sudo apt-get install python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "make: $(PYTHON) is older than 3.11. Name another one: make PYTHON=python3.12 setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); $(call debian,python$$version-venv); }
+	@$(BIN)/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	$(BIN)/uv pip install --python $(BIN)/python --editable . --group dev --group sandbox --compile-bytecode \
+	  --constraints constraints.txt --build-constraints constraints.txt
+	@touch $@
+
+.PHONY: demo
+demo: $(STAMP) servers ## two servers in two-way sync, visible: downloads them, writes at both sides, compares both
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: $(STAMP) servers sysbench ## all tests, on real servers
+	$(BIN)/pytest
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## the tests that need no server
+	$(BIN)/pytest tests/unit
+
+.PHONY: lint
+lint: $(STAMP) ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(STAMP) servers ## throughput and latency, beside native replication
+	@$(BIN)/python -m benchmarks
+
+.PHONY: kills
+kills: $(STAMP) servers sysbench ## kill -9 at every failpoint, 50 times, and outages of each server; `make test` does five
+	BISYNC_TEST_KILLS=50 $(BIN)/pytest tests/faults -k "kill or outages"
+
+.PHONY: soak
+soak: $(STAMP) servers sysbench ## the long forms: every kill, minutes of sysbench, thousands of random tables
+	BISYNC_TEST_KILLS=120 BISYNC_TEST_SYSBENCH_SECONDS=180 BISYNC_TEST_ROUNDS=5000 BISYNC_TEST_TABLES=100 BISYNC_TEST_TABLE_ROWS=400 \
+	  $(BIN)/pytest tests/faults tests/integration/test_decoder.py tests/integration/test_types.py --timeout 3600
+
+.PHONY: large
+large: $(STAMP) servers ## a transaction of a million rows, rows of 8 MB, 300 tables, each process below 300 MB
+	BISYNC_TEST_LARGE_ROWS=1000000 BISYNC_TEST_LARGE_ROW_BYTES=8388608 BISYNC_TEST_LARGE_TABLES=300 \
+	  $(BIN)/pytest tests/integration/test_large.py -s --timeout 3600
+
+.PHONY: sandbox-up
+sandbox-up: $(STAMP) servers ## start two MySQL servers and a Kafka broker on this machine
+	@$(BIN)/bisync-topology sandbox up
+
+.PHONY: sandbox-down
+sandbox-down: $(STAMP) ## stop them
+	@$(BIN)/bisync-topology sandbox down
+
+.PHONY: compose-check
+compose-check: $(STAMP) ## check docker-compose.yml against the Compose specification
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: docs
+docs: $(STAMP) ## write the pages that are made from code
+	$(BIN)/python -m schemas.types_page > docs/types.md
+
+.PHONY: constraints
+constraints: $(STAMP) ## write constraints.txt anew, with the newest versions that fit
+	printf '%s\n' uv hatchling editables | $(BIN)/uv pip compile --quiet pyproject.toml - --group dev --group sandbox \
+	  --upgrade --python-version 3.11 --no-annotate --no-header --output-file constraints.txt >/dev/null
+
+.PHONY: clean
+clean: ## remove .venv and what tools have left; downloaded servers stay in their cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The sandbox fetches MySQL and Kafka, and installs Maven where it may. Done here, Java is there from the start.
+.PHONY: servers sysbench
+servers:
+	@$(call as_root,mvn,maven)
+
+sysbench:
+	@$(call as_root,sysbench,sysbench)
