@@ -1,0 +1,1 @@
+"""The wire contract: values, Avro schemas, framing and topic names that both ends share."""

@@ -1,0 +1,65 @@
+"""Records on the wire as both ends hold them in memory.
+
+`TransactionRecord` mirrors transaction.avsc, field by field; `RowEvent` is the prefix of a table's envelope that an
+applier needs (schemas/envelope.py puts these fields first, so that the rest is never decoded).
+"""
+
+from typing import NamedTuple
+
+Row = tuple[object, ...]  # canonical values in the order of the schema's columns
+
+
+class EventCount(NamedTuple):
+    """How many events of a transaction's piece are in one partition."""
+
+    topic: str
+    partition: int
+    number: int
+
+
+class TransactionRecord(NamedTuple):
+    """One item of a side's transaction list; see transaction.avsc for each field."""
+
+    sequence: int
+    piece: int
+    last: bool
+    kind: str
+    stream: str
+    gtid: str
+    committed_at: int
+    origin: str | None
+    origin_sequence: int
+    origin_transactions: int
+    seen: int
+    fk_checks: bool
+    barrier: int
+    events: tuple[EventCount, ...]
+
+
+class RowEvent(NamedTuple):
+    """One row's change.
+
+    op: "c" insert, "u" update, "d" delete. before is None for inserts, after for deletes.
+    order: position within its transaction over all topics, from 0.
+    moved: one half of an update that changed the key: the delete of the old row or the insert of the new one.
+    """
+
+    sequence: int
+    order: int
+    op: str
+    before: Row | None
+    after: Row | None
+    moved: bool = False
+
+
+class DdlEvent(NamedTuple):
+    """A statement that is not a row change, as it was written, with the context that gives it its meaning."""
+
+    sequence: int
+    order: int
+    statement: str
+    default_db: str
+    sql_mode: int
+    time_zone: str
+    charset: tuple[int, int, int]  # ids: character_set_client, collation_connection, collation_server
+    tables: tuple[str, ...]  # `db.table` in scope that it names; empty where it could not be told
