@@ -1,0 +1,1 @@
+"""Binlog to Kafka: one producer process per side. Read pipeline.py first."""

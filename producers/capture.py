@@ -1,0 +1,208 @@
+"""The binlog stream: connect with mysql-replication, then read its packets in bulk.
+
+The library owns connection settings, registration, heartbeat, checksum negotiation and the dump command for GTID sets or
+file and position. It hands out events one at a time and decodes them itself; here the raw packets are taken from its
+connection instead. What of it is private: `_BinLogStreamReader__connect_to_stream`, `_stream_connection`, and PyMySQL's
+`_sock`; and its `GtidSet`, which refuses tags, gives way to ours. tests/integration/test_capture_seam.py fails when they change.
+No other module imports the library.
+"""
+
+import select
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import pymysql
+import pymysql.err
+from pymysqlreplication import BinLogStreamReader, binlogstream
+
+from bisync_topology.errors import CaptureError, Where
+from bisync_topology.mysql import connection_settings
+from bisync_topology.topology import MySQL
+from producers import events
+from producers.events import Event
+from producers.gtids import GtidSet
+
+HEARTBEAT_SECONDS = 5.0
+READ_TIMEOUT = 2 * HEARTBEAT_SECONDS  # a link that is silent longer than this is dead
+_CHUNK = 1 << 20
+_LONGEST = 0xFFFFFF  # a packet of this length goes on in the next one
+
+
+class Position(NamedTuple):
+    """Where to read from: a GTID set, or a binlog file and the position in it."""
+
+    gtid_set: str | None
+    file: str
+    pos: int
+
+
+class _DumpedGtids:
+    """What the library makes of a GTID set's text for the dump command; its own class knows no tags."""
+
+    def __init__(self, text: str) -> None:
+        self._encoded = GtidSet(text).encoded()
+        self.encoded_length = len(self._encoded)
+
+    def encoded(self) -> bytes:
+        """The set as the command carries it."""
+        return self._encoded
+
+
+binlogstream.GtidSet = _DumpedGtids
+
+
+class Packets:
+    """Bytes as they arrive → payloads (MySQL protocol: 3 bytes of length, a sequence number, then the payload's piece).
+
+    A piece of the greatest length is followed by another of the same payload. Each byte is copied a fixed number of times,
+    however large a payload and however small the pieces in which it arrives.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: list[bytes] = []
+        self._size = 0
+        self._needed = 4  # bytes until there is something to cut
+        self._pieces: list[bytes] = []  # of a payload whose end has not arrived
+
+    def add(self, data: bytes) -> list[bytes]:
+        """Take what has arrived; gives the payloads that it made whole."""
+        self._arrived.append(data)
+        self._size += len(data)
+        if self._size < self._needed:
+            return []
+        data = data if len(self._arrived) == 1 else b"".join(self._arrived)
+        pos, size = 0, len(data)
+        packets = []
+        from_bytes = int.from_bytes
+        while pos + 4 <= size:
+            length = from_bytes(data[pos : pos + 3], "little")
+            end = pos + 4 + length
+            if end > size:
+                break
+            if length == _LONGEST or self._pieces:
+                self._pieces.append(data[pos + 4 : end])
+                if length < _LONGEST:
+                    packets.append(b"".join(self._pieces))
+                    self._pieces.clear()
+            else:
+                packets.append(data[pos + 4 : end])
+            pos = end
+        self._needed = 4 if pos + 4 > size else end - pos
+        self._arrived = [data[pos:]]
+        self._size = size - pos
+        return packets
+
+
+class BinlogStream:
+    """The events of one server from a position on, in chunks: all that has arrived at each read."""
+
+    def __init__(self, mysql: MySQL, server_id: int, position: Position) -> None:
+        settings = connection_settings(mysql)
+        settings["read_timeout"] = READ_TIMEOUT
+        by_gtid = bool(position.gtid_set)  # the library takes an empty set for none at all, and would begin at the server's end
+        self._reader: Any = BinLogStreamReader(
+            connection_settings=settings,
+            server_id=server_id,
+            blocking=True,
+            resume_stream=True,
+            log_file=None if by_gtid else position.file,
+            log_pos=None if by_gtid else position.pos,
+            auto_position=position.gtid_set or None,
+            slave_heartbeat=HEARTBEAT_SECONDS,
+            enable_logging=False,
+            pymysql_wrapper=_connect,
+        )
+        self._reader._BinLogStreamReader__connect_to_stream()
+        self._socket = self._reader._stream_connection._sock
+        self._socket.settimeout(READ_TIMEOUT)
+        self._checksum: bool | None = None
+        self._packets = Packets()
+        self._heard = time.monotonic()
+        self.file = position.file
+        self._pos = position.pos  # after the last event
+
+    def close(self) -> None:
+        """Close the stream's connection."""
+        self._reader.close()
+
+    def fileno(self) -> int:
+        """The socket, for select."""
+        return int(self._socket.fileno())
+
+    def more(self, timeout: float = 0.0) -> bool:
+        """Whether another chunk can be had within timeout seconds."""
+        if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+            return True
+        return bool(select.select([self._socket], [], [], timeout)[0])
+
+    def check_silence(self) -> None:
+        """Raise TimeoutError when not even a heartbeat has come for READ_TIMEOUT: the link is dead though open."""
+        if time.monotonic() - self._heard > READ_TIMEOUT:
+            raise TimeoutError(f"the server has been silent for {READ_TIMEOUT:.0f} s")
+
+    def read(self, unpack: Callable[[Event], Iterable[Event]] | None = None) -> Iterator[Event]:
+        """Wait for data, then give every whole event that has arrived.
+
+        unpack: what to give in place of a TRANSACTION_PAYLOAD_EVENT; it is called when the events before have been taken.
+        Raises OSError when the link is lost or silent, pymysql.err.OperationalError for the server's refusal,
+        CaptureError for a damaged event.
+        """
+        packets: list[bytes] = []
+        while not packets:
+            data = self._socket.recv(_CHUNK)
+            if not data:
+                raise ConnectionResetError("the server closed the binlog stream")
+            self._heard = time.monotonic()
+            packets = self._packets.add(data)
+        payload = events.TRANSACTION_PAYLOAD
+        for packet in packets:
+            event = self._event(packet)
+            if event.type == payload and unpack is not None:
+                yield from unpack(event)
+            else:
+                yield event
+
+    def _event(self, packet: bytes) -> Event:
+        if packet[0]:  # 0 is before an event
+            self._check_refusal(packet)
+        code = packet[5]
+        try:
+            if code == events.FORMAT_DESCRIPTION:
+                self._checksum = events.has_checksum(packet)
+            checksum = self._checksum
+            if checksum is None:  # a made-up ROTATE_EVENT comes before the first format description
+                checksum = events.carries_checksum(packet[1:])
+            event = events.read_event(packet[1:], checksum=checksum)
+        except events.ChecksumMismatch as error:
+            raise CaptureError(
+                f"a binlog event is damaged: {error}",
+                code="checksum",
+                hint="check the server's disk and network; `resume` reads it again",
+                where=Where(log_file=self.file, log_pos=self._pos),
+            ) from error
+        if code == events.ROTATE:
+            self.file, self._pos = events.rotate_target(event.data)
+        elif event.end:
+            self._pos = event.end
+        return event
+
+    @staticmethod
+    def _check_refusal(packet: bytes) -> None:
+        if packet[0] == 0xFF:
+            number = int.from_bytes(packet[1:3], "little")
+            raise pymysql.err.OperationalError(number, packet[9:].decode("utf-8", "replace"))
+        if packet[0] == 0xFE:
+            raise ConnectionResetError("the server ended the binlog stream")
+
+
+def _connect(**settings: Any) -> Any:
+    """A connection that takes events with checksums and without.
+
+    The library says so only where the server's present setting is to write them, and is then refused older files (1236).
+    """
+    connection = pymysql.connect(**settings)
+    with connection.cursor() as cursor:
+        cursor.execute("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'")
+    return connection

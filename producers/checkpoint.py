@@ -1,0 +1,76 @@
+"""A side's position, in the compacted checkpoints topic: written in the Kafka transaction that it speaks of.
+
+Records of a side's partition: key `position` → Checkpoint as JSON; key `topic:<name>` → the broker's id of a topic that this
+side's events went to, so that one that was deleted or made anew is noticed.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from bisync_topology.errors import CaptureError, Where
+from bisync_topology.kafka import admin, existing_topics, read_partition, side_partition, topic_ids
+from bisync_topology.topology import Topology
+from schemas.topics import checkpoints_topic
+
+POSITION_KEY = "position"
+TOPIC_KEY = "topic:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Where capture stands, always between two transactions."""
+
+    stream: str  # id of the stream; begun anew it has another
+    sequence: int  # last one given
+    seen: int  # last sequence of the other side that had been applied here
+    gtid_executed: str | None  # None without GTIDs
+    file: str
+    pos: int
+    server_uuid: str
+    topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
+
+    def record(self) -> tuple[bytes, bytes]:
+        """Key and value of the position."""
+        return POSITION_KEY.encode(), json.dumps(asdict(replace(self, topics={}))).encode()
+
+
+def topic_record(name: str, identity: str) -> tuple[bytes, bytes]:
+    """Key and value of a topic's record."""
+    return f"{TOPIC_KEY}{name}".encode(), json.dumps({"id": identity}).encode()
+
+
+def read_checkpoint(topology: Topology, side: str) -> Checkpoint | None:
+    """The side's last checkpoint, None before its first start."""
+    position: dict[str, Any] | None = None
+    topics: dict[str, str] = {}
+    for key, value in read_partition(topology, checkpoints_topic(topology.name), side_partition(topology, side)):
+        if key == POSITION_KEY:
+            position = value
+        elif value is None:  # forgotten by a reset
+            topics.pop(key.removeprefix(TOPIC_KEY), None)
+        elif key.startswith(TOPIC_KEY):
+            topics[key.removeprefix(TOPIC_KEY)] = value["id"]
+    return None if position is None else Checkpoint(**{**position, "topics": topics})
+
+
+def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:
+    """Compare the topics that the checkpoint knows with the broker's.
+
+    Raises CaptureError where one is gone or was made anew: what an applier had not read of it is lost.
+    """
+    client = admin(topology)
+    known = {**checkpoint.topics}
+    present = existing_topics(client, topology)
+    missing = sorted(name for name in known if name not in present)
+    ids = topic_ids(client, [name for name in known if name in present])
+    renewed = sorted(name for name, identity in ids.items() if identity != known[name])
+    for names, what in ((missing, "does not exist on the broker any more"), (renewed, "was deleted and made anew")):
+        if names:
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            raise CaptureError(
+                f"topic {names[0]}{more}, which the checkpoint of {side} knows, {what}: events in it may never have been applied",
+                code="topic_lost",
+                hint=f"`bisync-topology init --reset {side} {topology.other(side)}` begins the direction anew",
+                where=Where(side=side, topic=names[0]),
+            )

@@ -1,0 +1,61 @@
+"""What transactions are made of on their way from the binlog to Kafka."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from producers.events import Query
+from producers.tables import CapturedTable
+from schemas.records import Row
+
+KIND_ROWS, KIND_DDL, KIND_BARRIER = "rows", "ddl", "barrier"
+
+
+@dataclass(slots=True, kw_only=True)
+class Head:
+    """What is known of a transaction while it is read."""
+
+    gtid: str  # uuid:number, uuid:tag:number, or file:position without GTIDs
+    tsid: str  # what its number counts within: uuid or uuid:tag; "" without GTIDs
+    number: int
+    committed_at: int  # microseconds since 1970
+    server_id: int
+    file: str
+    pos: int
+    seen: int  # last sequence of the other side applied before it
+    origin: str | None = None
+    origin_sequence: int = 0
+    origin_transactions: int = 0
+    kind: str = ""  # "" while it has nothing to list
+    barrier: int = 0
+    skipped: bool = False
+    begun: bool = False  # by BEGIN or the like: a statement inside does not end it
+
+
+class Rows(NamedTuple):
+    """Row images of one event of a transaction. op u: images alternate before, after."""
+
+    head: Head
+    table: CapturedTable
+    op: str
+    images: list[Row]
+
+
+class Ddl(NamedTuple):
+    """A statement that changes an object in scope."""
+
+    head: Head
+    query: Query
+    statement: str
+    tables: tuple[str, ...]
+
+
+class End(NamedTuple):
+    """A transaction's end, the only place where positions may be recorded. tables: of a skipped one, what it touched."""
+
+    head: Head
+    file: str
+    pos: int
+    tables: tuple[str, ...] = ()
+
+
+Item = Rows | Ddl | End

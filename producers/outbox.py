@@ -1,0 +1,167 @@
+"""What a producer sends, on its way into Kafka: queues by partition, one transaction at a time, topics made when first used."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+
+from bisync_topology import failpoints
+from bisync_topology.errors import Unreachable, Where
+from bisync_topology.kafka import (
+    admin,
+    client_settings,
+    create_topics,
+    error_text,
+    event_topic_settings,
+    existing_topics,
+    rule_of,
+    topic_ids,
+)
+from bisync_topology.restarts import Backoff
+from bisync_topology.topology import Topology
+
+_QUEUE_EVENTS = 2000  # handed to the client at once
+_QUEUE_BYTES = 4 << 20
+INIT_SECONDS = 60.0  # for older transactions to be settled
+CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
+TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
+TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
+
+
+class Outbox:
+    """One side's transactional producer. Raises KafkaException; what was not committed is lost with it, by intention."""
+
+    def __init__(self, topology: Topology, side: str, *, backoff: Backoff, stop: threading.Event) -> None:
+        self._topology = topology
+        self._backoff = backoff
+        self._stop = stop
+        self._admin = admin(topology)
+        settings: dict[str, Any] = {
+            "transactional.id": f"{topology.name}.{side}.producer",
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "message.max.bytes": topology.topics.max_message_bytes,
+            "queue.buffering.max.messages": 100_000,
+            "queue.buffering.max.kbytes": 128 * 1024,
+        }
+        self._producer = Producer(client_settings(topology, settings))
+        self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
+        self._events = self._bytes = 0  # in the queues
+        self._partitions: dict[str, int] = {}
+        self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
+
+    def initialize(self) -> None:
+        """Fence every older producer of this side and finish what it left open."""
+        _repeated(self._producer.init_transactions, self._stop)
+        self._partitions = existing_topics(self._admin, self._topology)
+
+    def begin(self) -> None:
+        """Begin a transaction unless one is open."""
+        if not self.began:
+            self._producer.begin_transaction()
+            self.began = time.monotonic()
+
+    def put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
+        """Queue a message of the open transaction."""
+        self._queues[topic, partition].append({"key": key, "value": value})
+        self._events += 1
+        self._bytes += len(value)
+
+    def flush_when_full(self) -> None:
+        """Hand the queues to the client once they are long."""
+        if self._events >= _QUEUE_EVENTS or self._bytes >= _QUEUE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the queues to the client, waiting while its own queue is full."""
+        for (topic, partition), messages in self._queues.items():
+            rest = messages
+            while rest:
+                self._producer.produce_batch(topic, rest, partition=partition)  # a message's own partition is not heeded
+                rest = _not_queued(rest)
+                if rest:
+                    self._producer.poll(0.05)
+        self._queues.clear()
+        self._events = self._bytes = 0
+        self._producer.poll(0)
+
+    def commit(self) -> None:
+        """Commit the open transaction; an outage of the broker is waited out, unless told to stop."""
+        self.flush()
+        failpoints.reach("producer.before_commit")
+        while True:
+            try:
+                self._producer.commit_transaction(CALL_SECONDS)
+                break
+            except KafkaException as error:
+                if not error.args[0].retriable() or self._stop.is_set():
+                    raise
+                self._backoff.wait(f"Kafka has not confirmed a commit: {error_text(error)}", rule_of(error).advice)
+        self._backoff.reset()
+        self.began = 0.0
+        failpoints.reach("producer.after_commit")
+
+    def close(self) -> None:
+        """Give the client up; an open transaction is left for the next `initialize` to abort."""
+        self._producer.purge()
+        with warnings.catch_warnings(), contextlib.suppress(KafkaException):
+            warnings.simplefilter("ignore", RuntimeWarning)  # it cannot abort without its broker, or when it was fenced
+            self._producer.close()
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions a table's topic has; it is made when it is missing."""
+        if topic not in self._partitions:
+            settings = (self._topology.topics.partitions, event_topic_settings(self._topology))
+            create_topics(self._admin, self._topology, {topic: settings})
+            self._await(topic)
+        return self._partitions[topic]
+
+    def topic_id(self, topic: str) -> str:
+        """The id that the broker gave a topic that exists."""
+        return topic_ids(self._admin, [topic])[topic]
+
+    def _await(self, topic: str) -> None:
+        """Wait until the broker knows a topic that it has just made: the answer of its controller comes earlier."""
+        deadline = time.monotonic() + TOPIC_SECONDS
+        while True:
+            self._partitions = existing_topics(self._admin, self._topology)
+            if topic in self._partitions and topic_ids(self._admin, [topic]):
+                return
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"topic {topic} was created, but the broker does not know it after {TOPIC_SECONDS:.0f} s",
+                    where=Where(topic=topic),
+                )
+            time.sleep(0.05)
+
+
+def _repeated(call: Callable[[float], None], stop: threading.Event) -> None:
+    """Make a call that goes on where it was when it is repeated, for INIT_SECONDS or until told to stop."""
+    deadline = time.monotonic() + INIT_SECONDS
+    while True:
+        try:
+            call(CALL_SECONDS)
+            return
+        except KafkaException as error:
+            if error.args[0].name() != "_TIMED_OUT" or time.monotonic() > deadline or stop.is_set():
+                raise
+
+
+def _not_queued(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages for which the client's queue had no room. Raises KafkaException for one that it refused."""
+    left = []
+    for message in messages:
+        error = message.pop("_error", None)
+        if error is not None:
+            if error.name() != "_QUEUE_FULL":
+                raise KafkaException(error)
+            left.append(message)
+    return left

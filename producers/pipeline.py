@@ -1,0 +1,191 @@
+"""One side's producer: capture → transactions → publish, from the last checkpoint on. Read this first.
+
+Start order, and why: the lock first, so that one process at a time works; then `init_transactions`, which fences an older
+producer and settles what it left open; only then the checkpoint is read, as before that it could still have moved; then the
+stream is connected at it. Every way to lose the ground (a lost link, a broker away, being fenced) leads back to the start.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import zlib
+from typing import Any
+
+import structlog
+from pymysql.connections import Connection
+
+from bisync_topology import failpoints
+from bisync_topology.errors import CaptureError
+from bisync_topology.kafka import ensure_control_topics
+from bisync_topology.mysql import connect
+from bisync_topology.ownership import Ownership
+from bisync_topology.restarts import Backoff
+from bisync_topology.scope import UnionScope
+from bisync_topology.topology import Topology
+from bisync_topology.worker import run_worker
+from producers.capture import BinlogStream, Position
+from producers.checkpoint import Checkpoint, check_topics, read_checkpoint
+from producers.outbox import Outbox
+from producers.publish import Publisher
+from producers.server import check_server, read_server
+from producers.tables import Tables
+from producers.transactions import End, Transactions
+
+log = structlog.get_logger()
+_POLL_SECONDS = 0.5  # how long a quiet stream is waited for before a stop is looked for
+
+
+def run(topology: Topology, side: str, stop: threading.Event) -> None:
+    """Run until told to stop; a stop drains what has been read.
+
+    Raises LostOwnership, InternalError. An outage is waited out; what cannot be captured is recorded as the failed state of
+    the directions from this side and waits for `skip` or `resume`.
+    """
+    producer = ProducerProcess(topology, side, stop)
+    run_worker("producer", producer, producer.ownership, stop)
+
+
+class ProducerProcess:
+    """What a producer holds between two starts of its work."""
+
+    pausable = False  # the other side's applier pauses; capture goes on, as the binlog is not kept for ever
+
+    def __init__(self, topology: Topology, side: str, stop: threading.Event) -> None:
+        self.topology = topology
+        self.side = side
+        self.stop = stop
+        self.directions = [(d.from_, d.to) for d in topology.directions_from(side)] or [(side, topology.other(side))]
+        self.scope = UnionScope(topology.directions_from(side), control_schema=topology.control_schema)
+        self.ownership = Ownership(topology, side, f"producer {side}", stop)
+        self._one_by_one = False  # commit after every transaction, up to one that cannot be captured
+        self._stream: BinlogStream | None = None
+        self._outbox: Outbox | None = None
+        self._connection: Connection[Any] | None = None
+
+    def work(self, backoff: Backoff) -> None:
+        """From the lock on: fence, read the checkpoint, connect, loop."""
+        connection = self._connection = connect(self.topology.sides[self.side].mysql)
+        server = read_server(connection)
+        ensure_control_topics(self.topology)
+        outbox = self._outbox = Outbox(self.topology, self.side, backoff=backoff, stop=self.stop)
+        outbox.initialize()
+        failpoints.reach("producer.after_init_transactions")
+        checkpoint = self._checkpoint(connection)
+        publisher = Publisher(self.topology, self.side, outbox, checkpoint, fk_checks=not server.logs_cascades)
+        if checkpoint.sequence == 0:
+            publisher.commit()  # the first start: a checkpoint before anything counts as syncing
+        failpoints.reach("producer.after_checkpoint_read")
+        skips = frozenset(skip["gtid"] for direction in self.directions for skip in self.ownership.wanted[direction].skips)
+        tables = Tables(
+            topology=self.topology.name,
+            side=self.side,
+            control_schema=self.topology.control_schema,
+            in_scope=self.scope,
+            connection=connection,
+        )
+        transactions = Transactions(
+            topology=self.topology.name,
+            side=self.side,
+            target=self.topology.other(self.side),
+            control_schema=self.topology.control_schema,
+            tables=tables,
+            file=checkpoint.file,
+            seen=checkpoint.seen,
+            skips=skips,
+        )
+        position = Position(checkpoint.gtid_executed, checkpoint.file, checkpoint.pos)
+        stream = self._stream = BinlogStream(self.topology.sides[self.side].mysql, self._server_id(server.server_id), position)
+        failpoints.reach("producer.after_stream_connect")
+        backoff.reset()
+        log.info("capturing", side=self.side, sequence=checkpoint.sequence, file=checkpoint.file, pos=checkpoint.pos)
+        self._loop(stream, transactions, publisher)
+
+    def _loop(self, stream: BinlogStream, transactions: Transactions, publisher: Publisher) -> None:
+        report = self.ownership.report
+        report.state, report.detail = "running", {}
+        ended: list[End] = []  # skipped transactions, noted once the checkpoint is beyond them
+        items = transactions.items
+        between = True
+        while True:
+            if not self.ownership.held:
+                self.ownership.check()
+            more = stream.more()
+            if between and publisher.open and (publisher.due or not more):
+                self._commit(publisher, ended)
+            if self.stop.is_set() and between:
+                return
+            if not more and not stream.more(_POLL_SECONDS):
+                stream.check_silence()
+                continue
+            try:
+                for event in stream.read(transactions.unpack):
+                    transactions.feed(event)
+                    if len(items) >= _ITEMS or (self._one_by_one and items):
+                        between = _add(publisher, items, ended)
+                        if between and (publisher.due or self._one_by_one):
+                            self._commit(publisher, ended)
+            except CaptureError:
+                # what lies before the transaction that cannot be captured is carried all the same: read it once more
+                self._one_by_one = not self._one_by_one
+                if self._one_by_one:
+                    return
+                raise
+            if items:
+                between = _add(publisher, items, ended)
+
+    def _commit(self, publisher: Publisher, ended: list[End]) -> None:
+        publisher.commit()
+        report = self.ownership.report.detail
+        report["transactions"], report["rows"] = publisher.transactions, publisher.rows
+        for item in ended:
+            for direction in self.directions:
+                self.ownership.use_skips(direction, item.head.gtid, item.tables)
+            log.warning("a transaction was skipped", gtid=item.head.gtid, tables=item.tables)
+        ended.clear()
+
+    def _checkpoint(self, connection: Connection[Any]) -> Checkpoint:
+        """The checkpoint to go on from, or a new stream's first."""
+        server = read_server(connection)
+        checkpoint = read_checkpoint(self.topology, self.side)
+        if checkpoint is None:
+            checkpoint = Checkpoint(
+                stream=uuid.uuid4().hex,
+                sequence=0,
+                seen=0,
+                gtid_executed=server.gtid_executed,
+                file=server.file,
+                pos=server.pos,
+                server_uuid=server.uuid,
+            )
+            log.info("a new stream begins", side=self.side, stream=checkpoint.stream, file=server.file, pos=server.pos)
+            return checkpoint
+        check_topics(self.topology, self.side, checkpoint)
+        check_server(self.side, self.topology.other(self.side), checkpoint, server)
+        return checkpoint
+
+    def _server_id(self, taken: int) -> int:
+        """A replica's number of our own, stable for this topology and side, and not the server's."""
+        number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}".encode()) % 1_000_000_000
+        return number if number != taken else number + 1
+
+    def close(self) -> None:
+        """Give up the stream, the Kafka client and the connection; the lock stays unless its connection is lost."""
+        for resource in (self._stream, self._outbox):
+            if resource is not None:
+                resource.close()
+        if self._connection is not None and self._connection.open:
+            self._connection.close()
+        self._stream = self._outbox = self._connection = None
+
+
+_ITEMS = 500  # handed on together
+
+
+def _add(publisher: Publisher, items: list[Any], ended: list[End]) -> bool:
+    """Publish items; tells whether the last one ended its transaction."""
+    publisher.add(items)
+    ended += [item for item in items if isinstance(item, End) and item.head.skipped]
+    between = isinstance(items[-1], End)
+    items.clear()
+    return between

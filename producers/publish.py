@@ -1,0 +1,257 @@
+"""Items → Kafka: row events, the transaction list, schemas and the checkpoint in one Kafka transaction.
+
+The commit, in code order:
+1. events of every table go to their topics as they are read, in a Kafka transaction that the first of them begins;
+2. at each source transaction's end its record goes to the list (a huge one's in pieces, so that neither end holds it whole);
+3. at the batch's end new schemas, topics' ids and the checkpoint are produced, and
+4. the transaction is committed: all of it becomes visible to appliers at once, or nothing.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from zlib import crc32
+
+from bisync_topology import failpoints
+from bisync_topology.kafka import side_partition
+from bisync_topology.topology import Topology
+from producers.checkpoint import Checkpoint, topic_record
+from producers.gtids import GtidSet
+from producers.outbox import Outbox
+from producers.tables import CapturedTable
+from producers.transactions import KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Rows
+from schemas.avro_bytes import varint
+from schemas.envelope import tail
+from schemas.list_records import DDL_SCHEMA, TRANSACTION_SCHEMA, encode_ddl, transaction_encoder
+from schemas.records import DdlEvent, EventCount, Row, TransactionRecord
+from schemas.registry import schema_id, schema_text
+from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
+
+PIECE_EVENTS = 2000  # of a transaction in one list record
+COMMIT_EVENTS = 20_000  # in one Kafka transaction, when more input waits
+COMMIT_SECONDS = 0.2
+IDLE_CHECKPOINT_SECONDS = 10.0  # how far a checkpoint may lag behind a binlog without listed transactions
+VERSION = "0.1.0"
+
+
+class Publisher:
+    """Turns one side's items into messages, and keeps the place that they stand for."""
+
+    def __init__(self, topology: Topology, side: str, outbox: Outbox, checkpoint: Checkpoint, *, fk_checks: bool) -> None:
+        self._topology = topology
+        self._side = side
+        self._outbox = outbox
+        self._fk_checks = fk_checks
+        self._list_topic = transactions_topic(topology.name, side)
+        self._ddl_topic = ddl_topic(topology.name, side)
+        self._control_partition = side_partition(topology, side)
+        self._encode_transaction = transaction_encoder()
+        # where capture stands
+        self._checkpoint = checkpoint
+        self._sequence = checkpoint.sequence
+        self._seen = checkpoint.seen
+        self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
+        self._position = (checkpoint.file, checkpoint.pos)
+        self._moved = False  # since the last commit
+        self._saved = time.monotonic()
+        # the source transaction that is being published
+        self._counts: dict[tuple[str, int], int] = defaultdict(int)
+        self._piece = self._piece_events = self._order = 0
+        self._sources: dict[str, tuple[bytes, bytes]] = {}
+        # the Kafka transaction
+        self._events = 0
+        self._schemas: set[int] = set()  # published
+        self._new_schemas = {schema_id(schema): schema_text(schema) for schema in (TRANSACTION_SCHEMA, DDL_SCHEMA)}
+        self._known_topics = dict(checkpoint.topics)
+        self._new_topics: dict[str, str] = {}
+        self.rows = self.transactions = 0  # published since the start
+
+    def add(self, items: list[Item]) -> None:
+        """Take what has been read of the binlog."""
+        for item in items:
+            if isinstance(item, Rows):
+                self._rows(item)
+            elif isinstance(item, End):
+                self._end(item)
+            else:
+                self._ddl(item)
+
+    @property
+    def due(self) -> bool:
+        """Whether the open Kafka transaction should be committed although more input waits."""
+        began = self._outbox.began
+        return self._events >= COMMIT_EVENTS or (began > 0 and time.monotonic() - began > COMMIT_SECONDS)
+
+    @property
+    def open(self) -> bool:
+        """Whether something waits to be committed; a checkpoint alone waits for a while."""
+        return self._outbox.began > 0 or (self._moved and time.monotonic() - self._saved > IDLE_CHECKPOINT_SECONDS)
+
+    def commit(self) -> None:
+        """Commit everything up to the last source transaction's end, the checkpoint with it.
+
+        Raises KafkaException; what was not committed is read again from the last checkpoint.
+        """
+        outbox, name, partition = self._outbox, self._topology.name, self._control_partition
+        outbox.begin()
+        failpoints.reach("producer.before_produce")
+        checkpoint = Checkpoint(
+            stream=self._checkpoint.stream,
+            sequence=self._sequence,
+            seen=self._seen,
+            gtid_executed=None if self._gtids is None else str(self._gtids),
+            file=self._position[0],
+            pos=self._position[1],
+            server_uuid=self._checkpoint.server_uuid,
+        )
+        for identity, text in self._new_schemas.items():
+            outbox.put(schemas_topic(name), partition, str(identity).encode(), text.encode())
+        for topic, topic_id in self._new_topics.items():
+            outbox.put(checkpoints_topic(name), partition, *topic_record(topic, topic_id))
+        outbox.put(checkpoints_topic(name), partition, *checkpoint.record())
+        outbox.commit()
+        self._schemas |= self._new_schemas.keys()
+        self._new_schemas.clear()
+        self._known_topics |= self._new_topics
+        self._new_topics.clear()
+        self._events = 0
+        self._moved = False
+        self._saved = time.monotonic()
+
+    def _rows(self, item: Rows) -> None:
+        head, table = item.head, item.table
+        encoder = table.encoder
+        assert encoder is not None
+        if not self._order:
+            self._first_event()
+        topic = table.topic
+        source = self._sources.get(topic)
+        if source is None:
+            source = self._sources[topic] = self._source(head, table)
+        partitions = self._outbox.partitions(topic)
+        put, counts = self._outbox.put, self._counts
+        sequence = varint(self._sequence + 1)
+        for key, before, after, moved in _changes(item.op, item.images, encoder.key):
+            partition = crc32(key) % partitions
+            put(topic, partition, key, encoder.value(sequence, self._order, before, after, *source, moved))
+            counts[topic, partition] += 1
+            self._order += 1
+            self._piece_events += 1
+            if self._piece_events >= PIECE_EVENTS and not (moved and after is None):  # the halves of a move stay together
+                self._list(head, last=False)
+                counts = self._counts
+        self._outbox.flush_when_full()
+        self.rows += len(item.images)
+        self._events += len(item.images)
+        failpoints.reach("producer.mid_transaction")
+
+    def _source(self, head: Head, table: CapturedTable) -> tuple[bytes, bytes]:
+        """The encoded source block and tail of one transaction's events in one table; notes a new schema or topic."""
+        encoder, topic = table.encoder, table.topic
+        assert encoder is not None
+        if encoder.value_id not in self._schemas and encoder.value_id not in self._new_schemas:
+            for schema in (encoder.value_schema, encoder.key_schema):
+                self._new_schemas[schema_id(schema)] = schema_text(schema)
+        if topic not in self._known_topics and topic not in self._new_topics:
+            self._outbox.partitions(topic)  # makes it where it is missing
+            self._new_topics[topic] = self._outbox.topic_id(topic)
+        source = encoder.source(
+            {
+                "version": VERSION,
+                "connector": "bisync",
+                "name": f"{self._topology.name}.{self._side}",
+                "ts_ms": head.committed_at // 1000,
+                "ts_us": head.committed_at,
+                "db": table.db,
+                "table": table.name,
+                "server_id": head.server_id,
+                "gtid": head.gtid,
+                "file": head.file,
+                "pos": head.pos,
+                "origin": head.origin or self._side,
+            }
+        )
+        return source, tail(time.time_ns() // 1_000_000, head.gtid)
+
+    def _ddl(self, item: Ddl) -> None:
+        query = item.query
+        self._first_event()
+        event = DdlEvent(
+            sequence=self._sequence + 1,
+            order=0,
+            statement=item.statement,
+            default_db=query.db,
+            sql_mode=query.sql_mode,
+            time_zone=query.time_zone,
+            charset=query.charset,
+            tables=item.tables,
+        )
+        self._outbox.put(self._ddl_topic, 0, None, encode_ddl(event))
+        self._counts[self._ddl_topic, 0] = 1
+        self._order = 1
+
+    def _first_event(self) -> None:
+        self._outbox.begin()
+        self._sources.clear()
+
+    def _end(self, item: End) -> None:
+        head = item.head
+        if head.kind:
+            if head.kind not in (KIND_ROWS, KIND_DDL):
+                self._first_event()
+            self._list(head, last=True)
+            self._sequence += 1
+            self.transactions += 1
+        if self._gtids is not None and head.tsid:
+            self._gtids.add(head.tsid, head.number)
+        self._position = (item.file, item.pos)
+        if head.origin is not None:
+            self._seen = head.origin_sequence  # goes back when the other direction is begun anew
+        self._piece = self._piece_events = self._order = 0
+        self._moved = True
+
+    def _list(self, head: Head, *, last: bool) -> None:
+        """One record of the transaction list: what of the transaction was published since the one before."""
+        record = TransactionRecord(
+            sequence=self._sequence + 1,
+            piece=self._piece,
+            last=last,
+            kind=head.kind,
+            stream=self._checkpoint.stream,
+            gtid=head.gtid,
+            committed_at=head.committed_at,
+            origin=head.origin,
+            origin_sequence=head.origin_sequence,
+            origin_transactions=head.origin_transactions,
+            seen=head.seen,
+            fk_checks=self._fk_checks,
+            barrier=head.barrier,
+            events=tuple(EventCount(topic, partition, number) for (topic, partition), number in self._counts.items()),
+        )
+        self._outbox.put(self._list_topic, 0, None, self._encode_transaction(record))
+        self._events += 1
+        self._counts = defaultdict(int)
+        self._piece += 1
+        self._piece_events = 0
+
+
+def _changes(op: str, images: list[Row], key_of: Callable[[Row], bytes]) -> Iterator[tuple[bytes, Row | None, Row | None, bool]]:
+    """(key, before, after, moved) of each event.
+
+    An update that changes the key is a delete under the old one and an insert under the new, tied together by the list.
+    """
+    if op == "c":
+        for image in images:
+            yield key_of(image), None, image, False
+    elif op == "d":
+        for image in images:
+            yield key_of(image), image, None, False
+    else:
+        pairs = iter(images)
+        for before, after in zip(pairs, pairs, strict=True):
+            old, new = key_of(before), key_of(after)
+            if old == new:
+                yield new, before, after, False
+            else:
+                yield old, before, None, True
+                yield new, None, after, True
