@@ -1,0 +1,1 @@
+"""Kafka to MySQL: one applier process per side. Read pipeline.py first."""

@@ -1,0 +1,148 @@
+"""Changes → the target, in one transaction with the progress that they make.
+
+The commit, in code order:
+1. the progress row is moved, compare and set: it is the origin marker, and whoever else moved it has taken over;
+2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, or a duplicate key, is undone and
+   its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside them;
+3. the positions of every partition touched are written;
+4. the target commits. Only then is Kafka told (consumers/pipeline.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pymysql.err
+from pymysql.connections import Connection
+
+from bisync_topology import failpoints
+from bisync_topology.error_table import Rule
+from bisync_topology.errors import ApplyError, Where
+from bisync_topology.ownership import LOCK_TIMEOUT
+from consumers.changes import Change, runs
+from consumers.progress import Progress
+from consumers.records import ConflictRecorder
+from consumers.resolve import resolve
+from consumers.tables import AppliedTable
+from consumers.target_rows import TargetRows
+from schemas.records import Row
+
+DUPLICATE_KEY = 1062
+KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
+
+
+class Writer:
+    """Writes one direction's transactions on one connection."""
+
+    def __init__(self, connection: Connection[Any], rows: TargetRows, conflicts: ConflictRecorder) -> None:
+        self._connection = connection
+        self._rows = rows
+        self.conflicts = conflicts
+        self._fk_checks: bool | None = None
+        self._used = time.monotonic()
+
+    def begin(self, progress: Progress, repeated: int, *, fk_checks: bool) -> None:
+        """Step 1. progress: what the transaction will have passed at its end."""
+        if fk_checks != self._fk_checks:
+            self._query(f"SET SESSION foreign_key_checks = {int(fk_checks)}")
+            self._fk_checks = fk_checks
+        self._used = time.monotonic()
+        self._rows.move(progress, repeated)
+        failpoints.reach("applier.after_marker")
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """Step 2, for as many changes as are at hand.
+
+        Raises ConflictStop where the policy wants the direction to stop, pymysql.err.MySQLError.
+        """
+        for table, op, run in runs(changes):
+            start = 0
+            for part, sql in _batches(table, op, run):
+                batch = run[start : start + len(part)]
+                start += len(part)
+                if not self._batch(op, len(part), sql):
+                    for change in batch:
+                        self.conflicts.add(resolve(self._connection, change, self.conflicts.stop))
+            failpoints.reach("applier.mid_rows")
+
+    def commit(self, progress: Progress) -> None:
+        """Steps 3 and 4."""
+        conflicts = self.conflicts.write()
+        if conflicts:
+            self._rows.add_conflicts(conflicts)
+        self._rows.write_offsets(progress.positions)
+        failpoints.reach("applier.before_commit")
+        self._connection.commit()
+        self._rows.committed(progress)
+        failpoints.reach("applier.after_commit")
+
+    def keep_alive(self) -> None:
+        """Say a word on a quiet connection, which the server would close to free the locks of a frozen process.
+
+        Raises pymysql.err.MySQLError when it is lost.
+        """
+        if time.monotonic() - self._used > KEEP_ALIVE_SECONDS:
+            self._used = time.monotonic()
+            self._connection.ping(reconnect=False)
+
+    def rollback(self) -> None:
+        """Undo the transaction that `begin` began."""
+        self.conflicts.clear()
+        self._connection.rollback()
+
+    def _batch(self, op: str, number: int, sql: str) -> bool:
+        """Run a batch; False where not every row was as its source saw it, with nothing of the batch done."""
+        guarded = op != "c" and number > 1  # one statement undoes itself when it fails, and one row is there or is not
+        if guarded:
+            self._query("SAVEPOINT batch")
+        try:
+            found = self._query(sql)
+        except pymysql.err.IntegrityError as error:
+            if error.args[0] != DUPLICATE_KEY:
+                raise
+            found = -1
+        if found == number:
+            return True
+        if guarded:
+            self._query("ROLLBACK TO SAVEPOINT batch")
+        return False
+
+    def _query(self, sql: str) -> int:
+        return int(self._connection.query(sql))
+
+
+def _batches(table: AppliedTable, op: str, run: Sequence[Change]) -> Iterator[tuple[Sequence[Any], str]]:
+    statements = table.statements
+    assert statements is not None
+    if op == "u":
+        return statements.update_batches([_both(change) for change in run])
+    build: Callable[[Sequence[Row]], Iterator[tuple[Sequence[Row], str]]]
+    build = statements.insert_batches if op == "c" else statements.delete_batches
+    return build([_one(change) for change in run])
+
+
+def _one(change: Change) -> Row:
+    row = change.event.after if change.event.before is None else change.event.before
+    assert row is not None
+    return row
+
+
+def _both(change: Change) -> tuple[Row, Row]:
+    before, after = change.event.before, change.event.after
+    assert before is not None
+    assert after is not None
+    return before, after
+
+
+def refused(error: pymysql.err.MySQLError, changes: Sequence[Change], rule: Rule) -> ApplyError:
+    """A server's refusal as ours, with the tables that it concerns."""
+    tables = sorted({change.table.name for change in changes})
+    number, text = (error.args[0], error.args[-1]) if error.args else (0, str(error))
+    return ApplyError(
+        f"the target refused the change: ({number}) {text}",
+        code=rule.code,
+        hint=rule.advice,
+        where=Where(table=", ".join(tables[:3]) or None),
+    )

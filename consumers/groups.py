@@ -1,0 +1,269 @@
+"""Pieces in source order → target transactions: which pieces share one, what stands alone, and when progress is written.
+
+Consecutive source transactions share a target transaction, never split, never reordered. A transaction in pieces has one of
+its own that stays open until its last piece. DDL and transactions to be skipped stand alone. What has no rows to write
+(dropped, out of scope) moves progress lazily, as progress rows of both sides would otherwise answer each other for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pymysql.err
+import structlog
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from bisync_topology import failpoints
+from bisync_topology.error_table import Category
+from bisync_topology.errors import ApplyError, ConflictStop, Where, classify, rule_for
+from consumers.apply import Writer, refused
+from consumers.assemble import Assembled, Assembler, TopicPartition
+from consumers.changes import Change, changes_of
+from consumers.progress import Progress
+from consumers.tables import AppliedTables
+from consumers.target_rows import TargetRows
+from schemas.framing import framed_id
+from schemas.list_records import decode_ddl
+from schemas.records import TransactionRecord
+
+log = structlog.get_logger()
+
+GROUP_EVENTS = 4000  # rows of one target transaction, when more wait
+GROUP_PIECES = 2000  # source transactions of one
+LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
+
+
+class Groups:
+    """One direction's way from pieces to commits on the target."""
+
+    def __init__(
+        self,
+        *,
+        direction: tuple[str, str],
+        rows: TargetRows,
+        writer: Writer,
+        tables: AppliedTables,
+        assembler: Assembler,
+        on_commit: Callable[[dict[TopicPartition, int]], None],
+        skips: Callable[[], frozenset[str]],
+    ) -> None:
+        self._source, self._target = direction
+        self._rows = rows
+        self._writer = writer
+        self._tables = tables
+        self._assembler = assembler
+        self._on_commit = on_commit
+        self._skips = skips
+        self._lazy = Progress()  # passed, but not written yet
+        self._lazy_since = 0.0
+        self._repeated = 0  # of the assembler's count, what is written
+        self._skipped_tables: set[str] = set()  # of the skipped transaction that is being passed
+        self._open: Progress | None = None  # of a transaction in pieces whose end has not come
+        self._open_rows = 0
+
+    @property
+    def between(self) -> bool:
+        """No transaction in pieces is open."""
+        return self._open is None
+
+    def apply(self, pieces: Sequence[Assembled]) -> None:
+        """Cut pieces into groups and apply each.
+
+        Raises ConflictStop, ApplyError where the direction has to stop, with everything before it committed; LostOwnership;
+        pymysql.err.MySQLError for an outage.
+        """
+        group: list[Assembled] = []
+        events = 0
+        skips = self._skips()
+        for piece in pieces:
+            record = piece.record
+            skipped = record.gtid in skips and not piece.dropped
+            ddl = record.kind == "ddl" and not piece.dropped
+            in_pieces = not piece.dropped and (not record.last or record.piece > 0)
+            full = events + len(piece.values) > GROUP_EVENTS
+            if group and (skipped or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
+                self._group(group)
+                group, events = [], 0
+            if skipped:
+                self._skip(piece)
+            elif ddl:
+                self._ddl(piece)
+            elif in_pieces:
+                self._piece(piece)
+            else:
+                group.append(piece)
+                events += len(piece.values)
+        if group:
+            self._group(group)
+
+    def write_progress_when_due(self) -> None:
+        """Write lazy progress that has waited long enough."""
+        if not self._lazy.empty and self.between and time.monotonic() - self._lazy_since > LAZY_SECONDS:
+            self.write_progress()
+
+    def keep_alive(self) -> None:
+        """See Writer.keep_alive."""
+        self._writer.keep_alive()
+
+    def write_progress(self) -> None:
+        """Write lazy progress now."""
+        if not self._lazy.empty:
+            self._transaction(Progress(), (), fk_checks=True)
+
+    def _group(self, group: Sequence[Assembled]) -> None:
+        """Whole source transactions in one target transaction; one by one when one of them stops the direction."""
+        progress = Progress()
+        changes: list[Change] = []
+        try:
+            for piece in group:
+                found = changes_of(piece, self._tables.of)
+                progress.add(piece, applied=bool(found))
+                changes += found
+            if changes:
+                self._transaction(progress, changes, fk_checks=group[0].record.fk_checks)
+            else:
+                self._pass(progress)
+        except (ApplyError, pymysql.err.MySQLError) as error:
+            self._check_stop(error)
+            if len(group) == 1:
+                raise self._stopped(error, group[0].record, changes) from error
+            for piece in group:
+                self._group([piece])
+
+    def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
+        """One target transaction, again as a whole after a deadlock or lock-wait time-out."""
+        total = self._with_lazy(progress)
+        retries = Retrying(
+            retry=retry_if_exception(_undone_by_server),
+            wait=wait_random_exponential(multiplier=0.02, max=2.0),
+            stop=stop_after_attempt(20),
+            before_sleep=lambda state: self._writer.rollback(),
+            reraise=True,
+        )
+        for attempt in retries:
+            with attempt:
+                self._begin(total, fk_checks=fk_checks)
+                self._writer.write(changes)
+                self._writer.commit(total)
+        self._committed(total)
+
+    def _piece(self, piece: Assembled) -> None:
+        """One piece of a transaction in pieces: the target's transaction stays open until the last of them."""
+        record = piece.record
+        changes: list[Change] = []
+        try:
+            changes = changes_of(piece, self._tables.of)
+            progress = Progress()
+            progress.add(piece, applied=bool(changes))
+            progress.transactions = 0
+            if self._open is None:
+                head = Progress(sequence=record.sequence, gtid=record.gtid, committed_at=record.committed_at, transactions=1)
+                self._open, self._open_rows = self._with_lazy(head), 0
+                self._begin(self._open, fk_checks=record.fk_checks)
+            self._open.merge(progress)
+            self._open_rows += progress.rows
+            self._writer.write(changes)
+            if record.last:
+                self._rows.add_rows(self._open_rows)
+                self._writer.commit(self._open)
+                total, self._open = self._open, None
+                self._committed(total)
+        except (ApplyError, pymysql.err.MySQLError) as error:
+            self._check_stop(error)
+            raise self._stopped(error, record, changes) from error
+
+    def _skip(self, piece: Assembled) -> None:
+        """Pass a transaction that the user named; the pass is used up in the transaction that passes it."""
+        record = piece.record
+        progress = Progress()
+        progress.add(piece, applied=False)
+        self._skipped_tables |= self._tables_of(piece)
+        if not record.last:
+            self._pass(progress)
+            return
+        tables = tuple(sorted(self._skipped_tables))
+        self._skipped_tables.clear()
+        total = self._with_lazy(progress)
+        self._begin(total, fk_checks=record.fk_checks)
+        self._writer.conflicts.skipped(record, tables)
+        self._writer.commit(total)
+        self._committed(total)
+        log.warning("a transaction was skipped", gtid=record.gtid, tables=tables)
+
+    def _tables_of(self, piece: Assembled) -> set[str]:
+        if piece.record.kind == "ddl":
+            return set(decode_ddl(piece.values[0]).tables)
+        return {self._tables.name(identity) for identity in {framed_id(value) for value in piece.values}}
+
+    def _ddl(self, piece: Assembled) -> None:
+        """A DDL in scope stops the direction until `skip` passes it."""
+        event = decode_ddl(piece.values[0])
+        names = [name for name in event.tables if self._tables.in_scope(name)]
+        if event.tables and not names:
+            progress = Progress()
+            progress.add(piece, applied=False)
+            self._pass(progress)
+            return
+        gtid = piece.record.gtid
+        text = event.statement if len(event.statement) <= 200 else event.statement[:200] + "…"
+        raise ApplyError(
+            f"{self._source} changed the structure of {', '.join(names) or f'database {event.default_db}'}: {text}",
+            code="ddl",
+            hint=f"run it on {self._target} too if it is wanted there, in a session with `SET sql_log_bin = 0`: else it comes "
+            "back the other way and stops that direction too. Then "
+            f"`bisync-topology skip {self._source} {self._target} --gtid {gtid} --reason …` goes on behind it",
+            where=Where(side=self._source, gtid=gtid, table=", ".join(names) or None),
+        )
+
+    def _pass(self, progress: Progress) -> None:
+        """Nothing to write but progress: lazily, unless a barrier has arrived, for which somebody waits."""
+        if self._lazy.empty:
+            self._lazy_since = time.monotonic()
+        self._lazy.merge(progress)
+        if progress.barrier and self.between:
+            self.write_progress()
+
+    def _with_lazy(self, progress: Progress) -> Progress:
+        """What a commit of `progress` writes, with what was passed before it."""
+        total = Progress()
+        for part in (self._lazy, progress):
+            if not part.empty:
+                total.merge(part)
+        return total
+
+    def _begin(self, total: Progress, *, fk_checks: bool) -> None:
+        self._writer.begin(total, self._assembler.repeated - self._repeated, fk_checks=fk_checks)
+
+    def _committed(self, total: Progress) -> None:
+        self._lazy = Progress()
+        self._repeated = self._assembler.repeated
+        self._on_commit(total.positions)
+        failpoints.reach("applier.after_kafka_commit")
+
+    def _check_stop(self, error: ApplyError | pymysql.err.MySQLError) -> None:
+        """Undo what was begun; an outage, which repeating mends, goes on to the caller."""
+        self._open = None
+        if not isinstance(error, ApplyError) and classify(error) is not Category.STOP:
+            raise error
+        self._writer.rollback()
+
+    def _stopped(
+        self, error: ApplyError | pymysql.err.MySQLError, record: TransactionRecord, changes: Sequence[Change]
+    ) -> ApplyError:
+        """The error of the one transaction that cannot be applied, with its remedy; a conflict gets its id."""
+        if isinstance(error, pymysql.err.MySQLError):
+            error = refused(error, changes, rule_for(error))
+        error.where = replace(error.where, gtid=record.gtid)
+        direction = f"{self._source} {self._target}"
+        remedy = error.hint or f"mend the target, then `bisync-topology resume {direction}`"
+        if isinstance(error, ConflictStop):
+            error.conflict_id = self._writer.conflicts.record_pending(error)
+            remedy = f"mend the row on either side, then `bisync-topology resume {direction}`"
+        error.hint = f"{remedy}; or `bisync-topology skip {direction} --gtid {record.gtid} --reason …` passes the transaction"
+        return error
+
+
+def _undone_by_server(error: BaseException) -> bool:
+    return isinstance(error, pymysql.err.MySQLError) and classify(error) is Category.RETRY_TRANSACTION

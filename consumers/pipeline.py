@@ -1,0 +1,219 @@
+"""One side's applier: consume → assemble → drop own origin → batch → guard → resolve → apply. Read this first.
+
+Start order, and why: the lock first; then the progress rows of the target, which are the only truth of where to go on; then
+the partitions are assigned at their offsets, never subscribed to. A lost link or a broker away leads back to the start; a
+transaction that the target undid (deadlock, lock wait) is done again as a whole.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from pymysql.connections import Connection
+
+from bisync_topology import failpoints
+from bisync_topology.control import Control
+from bisync_topology.errors import ApplyError, Where
+from bisync_topology.kafka import ensure_control_topics
+from bisync_topology.mysql import connect
+from bisync_topology.ownership import LOCK_TIMEOUT, Ownership
+from bisync_topology.restarts import Backoff
+from bisync_topology.topology import Direction, Topology
+from bisync_topology.worker import is_halted, run_worker
+from consumers.apply import Writer
+from consumers.assemble import Assembler
+from consumers.consume import Fetcher
+from consumers.groups import GROUP_PIECES, Groups
+from consumers.records import ConflictRecorder
+from consumers.schema_store import SchemaStore
+from consumers.tables import AppliedTables
+from consumers.target import SESSION_STATEMENTS
+from consumers.target_rows import TargetRows
+from producers.checkpoint import read_checkpoint
+from schemas.list_records import transaction_decoder
+from schemas.records import TransactionRecord
+from schemas.topics import transactions_topic
+
+log = structlog.get_logger()
+
+GAP_SECONDS = 5.0  # how long a piece may wait for its events before the partitions' ends are asked for
+_POLL_SECONDS = 0.2
+
+
+def run(topology: Topology, side: str, stop: threading.Event) -> None:
+    """Run until told to stop; a stop finishes the transaction that is being applied.
+
+    Raises LostOwnership, InternalError. An outage is waited out; what cannot be applied is recorded as the direction's
+    failed state and waits for `resume` or `skip`.
+    """
+    applier = ApplierProcess(topology, side, stop)
+    run_worker("applier", applier, applier.ownership, stop)
+
+
+class ApplierProcess:
+    """What an applier holds between two starts of its work. Two sides: there is one direction into each."""
+
+    pausable = True
+
+    def __init__(self, topology: Topology, side: str, stop: threading.Event) -> None:
+        self.topology = topology
+        self.side = side
+        self.stop = stop
+        self.direction: Direction = topology.directions_into(side)[0]
+        self.directions = [(self.direction.from_, self.direction.to)]
+        self.ownership = Ownership(topology, side, f"applier {side}", stop)
+        self._list = (transactions_topic(topology.name, self.direction.from_), 0)
+        self._connection: Connection[Any] | None = None
+        self._fetcher: Fetcher | None = None
+
+    def work(self, backoff: Backoff) -> None:
+        """From the lock on: read where the target stands, assign, loop."""
+        source = self.direction.from_
+        connection = self._connection = connect(
+            self.topology.sides[self.side].mysql, autocommit=False, database=self.topology.control_schema
+        )
+        with connection.cursor() as cursor:
+            for statement in (*SESSION_STATEMENTS, f"SET SESSION wait_timeout = {LOCK_TIMEOUT}"):
+                cursor.execute(statement)
+        rows = TargetRows(Control(connection, self.topology), source)
+        standing = rows.read()
+        stream = self._stream_of_source(standing.stream)
+        if stream is None:
+            return
+        rows.begin(stream)
+        failpoints.reach("applier.after_positions_read")
+        fetcher = self._fetcher = Fetcher(self.topology, self.side)
+        offsets = {self._list: 0, **standing.offsets}
+        fetcher.assign(offsets.items())
+        failpoints.reach("applier.after_assign")
+        assembler = Assembler(
+            list_topic=self._list[0],
+            source_side=source,
+            own_side=self.side,
+            stream=stream,
+            applied_sequence=standing.sequence,
+        )
+        assembler.assigned(offsets)
+        groups = Groups(
+            direction=self.directions[0],
+            rows=rows,
+            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0])),
+            tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
+            assembler=assembler,
+            on_commit=fetcher.commit,
+            skips=self._skips,
+        )
+        log.info("applying", direction=str(self.direction), sequence=standing.sequence)
+        backoff.reset()
+        self.ownership.report.state, self.ownership.report.detail = "running", {}
+        self._loop(fetcher, assembler, groups)
+
+    def _stream_of_source(self, known: str | None) -> str | None:
+        """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
+
+        Raises ApplyError when it is not the stream that was applied so far.
+        """
+        source = self.direction.from_
+        ensure_control_topics(self.topology)
+        while not self.stop.is_set():
+            checkpoint = read_checkpoint(self.topology, source)
+            if checkpoint is not None:
+                if known not in (None, checkpoint.stream):
+                    raise ApplyError(
+                        f"{source} writes stream {checkpoint.stream}, what was applied so far is of {known}: it was begun anew",
+                        code="stream_changed",
+                        hint=f"`bisync-topology init --reset {source} {self.side}` begins this direction anew too",
+                        where=Where(side=source),
+                    )
+                return checkpoint.stream
+            self.ownership.report.state = "waiting"
+            self.ownership.report.detail = {"waits_for": f"the first checkpoint of producer {source}"}
+            self.stop.wait(_POLL_SECONDS)
+        return None
+
+    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups) -> None:
+        decode = transaction_decoder()
+        gaps = _GapWatch(fetcher, assembler, self._list)
+        while True:
+            if not self.ownership.held:
+                self.ownership.check()
+            fetched = fetcher.fetch(_POLL_SECONDS)
+            if not fetched:
+                fetcher.check()
+                fetcher.commit_ends()
+            listed = fetched.pop(self._list, None)
+            if listed is not None:
+                assembler.add_list([(offset, self._record(decode, offset, value)) for offset, value in listed])
+                gaps.list_end = listed[-1][0] + 1
+                first_named = assembler.unassigned  # a topic is read from its beginning when the list first names it
+                fetcher.assign((partition, 0) for partition in first_named)
+                assembler.assigned(first_named)
+            for partition, records in fetched.items():
+                assembler.add_events(partition, records)
+            while pieces := assembler.take(GROUP_PIECES):
+                groups.apply(pieces)
+                if self._halted() and groups.between:
+                    break
+            if self._halted() and groups.between:
+                groups.write_progress()
+                return
+            fetcher.hold_back(assembler.buffered(), assembler.needs())
+            gaps.look()
+            groups.write_progress_when_due()
+            groups.keep_alive()
+
+    def _record(self, decode: Callable[[bytes], TransactionRecord], offset: int, value: bytes) -> TransactionRecord:
+        try:
+            return decode(value)
+        except ValueError as error:
+            topic, partition = self._list
+            raise ApplyError(
+                str(error),
+                code="undecodable",
+                hint="run producers and appliers of one version",
+                where=Where(side=self.direction.from_, topic=topic, partition=partition, offset=offset),
+            ) from error
+
+    def _halted(self) -> bool:
+        return self.stop.is_set() or is_halted(self.ownership.wanted.get(self.directions[0]), self)
+
+    def _skips(self) -> frozenset[str]:
+        row = self.ownership.wanted.get(self.directions[0])
+        return frozenset(skip["gtid"] for skip in row.skips) if row is not None else frozenset()
+
+    def close(self) -> None:
+        """Give up the consumer and the connection; an open transaction is undone by the server."""
+        if self._fetcher is not None:
+            self._fetcher.close()
+        if self._connection is not None and self._connection.open:
+            self._connection.close()
+        self._fetcher = self._connection = None
+
+
+class _GapWatch:
+    """Asks for the ends of partitions for which a piece has waited long: what is not there by then is lost."""
+
+    def __init__(self, fetcher: Fetcher, assembler: Assembler, list_partition: tuple[str, int]) -> None:
+        self._fetcher = fetcher
+        self._assembler = assembler
+        self._list = list_partition
+        self._since = 0.0
+        self.list_end = 0  # offset up to which the list has been read
+
+    def look(self) -> None:
+        """Raises ApplyError for a gap."""
+        needed = self._assembler.needs() - {self._list}
+        if not needed:
+            self._since = 0.0
+        elif not self._since:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since > GAP_SECONDS:
+            self._since = time.monotonic()
+            for partition in needed:
+                end = self._fetcher.reached_end(partition)
+                if end is not None:
+                    self._assembler.partition_end(partition, end, self.list_end)

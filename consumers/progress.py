@@ -1,0 +1,48 @@
+"""How far a direction has come, and what the next commit will say of it. Pure: pieces in, numbers out."""
+
+from dataclasses import dataclass, field
+
+from consumers.assemble import Assembled, TopicPartition
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """What has been passed since the last commit on the target; written to `applied` and `applied_offsets`.
+
+    Numbers are those of source transactions and rows. sequence 0: nothing has been passed.
+    """
+
+    sequence: int = 0
+    gtid: str = ""
+    committed_at: int = 0
+    transactions: int = 0  # applied
+    rows: int = 0
+    dropped: int = 0  # transactions that had begun at the target's side
+    barrier: int = 0
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def add(self, piece: Assembled, *, applied: bool) -> None:
+        """Pass one piece. applied: its rows are written, as it is neither dropped, skipped nor empty."""
+        record = piece.record
+        self.sequence, self.gtid, self.committed_at = record.sequence, record.gtid, record.committed_at
+        self.barrier = max(self.barrier, record.barrier)
+        self.positions.update(piece.positions)
+        if applied:
+            self.rows += len(piece.values)
+            self.transactions += record.last
+        elif piece.dropped and record.last:
+            self.dropped += record.origin_transactions
+
+    def merge(self, later: "Progress") -> None:
+        """Pass what another one has passed after this."""
+        self.sequence, self.gtid, self.committed_at = later.sequence, later.gtid, later.committed_at
+        self.transactions += later.transactions
+        self.rows += later.rows
+        self.dropped += later.dropped
+        self.barrier = max(self.barrier, later.barrier)
+        self.positions.update(later.positions)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing has been passed."""
+        return self.sequence == 0

@@ -1,0 +1,303 @@
+"""The SQL of one table: text only, no connection.
+
+Batches are joins of the table with a `VALUES ROW(…)` list, so that one statement detects conflicts and changes rows:
+a row that differs from its before image in any byte is not matched, and the caller sees it in the count of found rows
+(CLIENT.FOUND_ROWS). The list is the driving table, and the target's key finds the row, in the target's own collation:
+a list's text is converted to it (else error 1267), while the guard beside it compares bytes. See schemas/values.py for
+how each kind of value is compared. The session is `consumers.target.SESSION_STATEMENTS`.
+
+One row needs no list: its statement has the values in place, which is half as much work for the server.
+Statements are finished text for a utf8mb4 connection, to be executed without parameters: `%` has no meaning in them.
+"""
+
+import unicodedata
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any, TypeVar
+
+from consumers.conflict import Action, Delete, Insert, LocalRow
+from consumers.target import TablePlan, quote_name
+from schemas.charsets import charset
+from schemas.records import Row
+from schemas.tables import Column
+from schemas.typed_json import json_expression
+from schemas.values import KINDS, literal_of, written_literal_of
+
+Pair = tuple[Row, Row]  # before image, after image
+_Item = TypeVar("_Item", Row, Pair)
+
+MAX_ROWS = 1000  # of a batch
+MAX_BYTES = 4 << 20  # of a statement; below the smallest max_allowed_packet in use
+
+_TEXTUAL = ("text", "encoded", "enum", "set")  # matched by collation, compared as bytes
+_FLOATING = ("float", "double")  # Python has 0.0 == -0.0, so that a change of sign would be missed
+_LONG_TYPES = ("text", "mediumtext", "longtext", "blob", "mediumblob", "longblob", "json", "vector")
+
+# How a column is read so that the client has its canonical value; the others are as they come.
+_CANONICAL = {
+    **dict.fromkeys(("uint64", "decimal", "date", "time", "datetime", "timestamp", "json"), "CAST({} AS CHAR)"),
+    "float": "CAST({} AS DOUBLE)",  # a FLOAT is printed with six digits
+    "bit": "CAST(CAST({} AS UNSIGNED) AS CHAR)",  # a SET as a number is a DOUBLE otherwise
+    "encoded": "CAST({} AS BINARY)",
+    "geometry": "CAST({} AS BINARY)",
+    "vector": "CAST({} AS BINARY)",
+}
+
+_AT_BEFORE, _AT_AFTER, _SHARES_UNIQUE = 1, 2, 4
+
+
+class Statements:
+    """Builds the statements of one table. Rows are canonical values in the order of the source's columns."""
+
+    def __init__(self, plan: TablePlan, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
+        self.plan = plan
+        self.max_rows = max_rows
+        self.max_bytes = max_bytes
+        columns, target = plan.columns, plan.target
+        self._table = f"{quote_name(target.db)}.{quote_name(target.name)}"
+        # Names in full: an alias in a DELETE wants a default database (1046).
+        self._names = [f"{self._table}.{quote_name(column.name)}" for column in columns]
+        self._list = "v" if target.name.casefold() != "v" else "w"
+        self._compared = (*plan.written, *(n for n in plan.key if n not in plan.written))
+        self._insert = f"INSERT INTO {self._table} ({', '.join(quote_name(columns[n].name) for n in plan.written)}) VALUES "
+        place = {n: f"{self._list}.column_{m}" for m, n in enumerate(self._compared)}
+        match = " AND ".join(_match_listed(columns[n], self._names[n], place[n]) for n in plan.key)
+        self._join = f"AS {self._list} STRAIGHT_JOIN {self._table} FORCE INDEX ({quote_name(target.key_index)}) ON {match}"
+        guard = " AND ".join(self._guards(place))
+        self._where = f" WHERE {guard}" if guard else ""
+        self._set = lru_cache(maxsize=256)(self._set_clause)
+        self._always_set = {n for n in plan.written if n in plan.always_set or columns[n].kind in _FLOATING}
+        self._long = [n for n in plan.written if columns[n].kind == "geometry" or _base_type(columns[n]) in _LONG_TYPES]
+        self._to_compare = [literal_of(column) for column in columns]
+        self._to_write = [written_literal_of(column) for column in columns]
+        self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
+        self._identity = _identity(plan)
+
+    # Batches
+
+    def insert(self, rows: Sequence[Row]) -> str:
+        """One multi-row INSERT. A row whose key or unique value is taken fails all of it with 1062."""
+        columns = tuple(zip(*rows, strict=True))
+        return self._insert + _tuples("", [self._literals(n, columns[n], self._to_write) for n in self.plan.written])
+
+    def update(self, pairs: Sequence[Pair]) -> str:
+        """One guarded UPDATE: finds as many rows as there are pairs, if each row is as its before image says.
+
+        A key must not appear twice among all images (`distinct_prefix`): a row is changed once. The key may change.
+        """
+        before, after = (tuple(zip(*images, strict=True)) for images in zip(*pairs, strict=True))
+        changed = tuple(n for n in self.plan.written if n in self._always_set or before[n] != after[n])
+        changed = changed or self.plan.written[:1]
+        if len(pairs) == 1:
+            return self._set_one(*pairs[0], changed, guarded=True)
+        values = [self._literals(n, before[n], self._to_compare) for n in self._compared]
+        values += [self._literals(n, after[n], self._to_write) for n in changed]
+        return f"UPDATE (VALUES {_tuples('ROW', values)}) {self._join} SET {self._set(changed)}{self._where}"
+
+    def delete(self, rows: Sequence[Row]) -> str:
+        """One guarded DELETE: deletes as many rows as given, if each is as its image says."""
+        if len(rows) == 1:
+            return f"DELETE FROM {self._table} WHERE {self._condition(rows[0], guarded=True)}"
+        columns = tuple(zip(*rows, strict=True))
+        values = _tuples("ROW", [self._literals(n, columns[n], self._to_compare) for n in self._compared])
+        return f"DELETE {self._table} FROM (VALUES {values}) {self._join}{self._where}"
+
+    def insert_batches(self, rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], str]]:
+        """Split a run of inserts by rows and bytes: each part and its statement, in order."""
+        for start in range(0, len(rows), self.max_rows):
+            yield from self._fitting(rows[start : start + self.max_rows], self.insert, self._row_length)
+
+    def delete_batches(self, rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], str]]:
+        """Split a run of deletes likewise."""
+        for start in range(0, len(rows), self.max_rows):
+            yield from self._fitting(rows[start : start + self.max_rows], self.delete, self._row_length)
+
+    def update_batches(self, pairs: Sequence[Pair]) -> Iterator[tuple[Sequence[Pair], str]]:
+        """Split a run of updates likewise, and before a key that its part has seen."""
+        start = 0
+        while start < len(pairs):
+            part = pairs[start : start + self.max_rows]
+            part = part[: distinct_prefix(part, self._identity)]
+            yield from self._fitting(part, self.update, lambda pair: sum(map(self._row_length, pair)))
+            start += len(part)
+
+    # One row
+
+    def lock_rows(self, before: Row | None, after: Row | None) -> str:
+        """Read and lock the rows that the images' key values name; `local_rows` takes the answer.
+
+        They are the row at the before image's key, and all that hold the primary key or a unique value of the after
+        image. The server says whether they equal the images, by the comparison that the batches make.
+        """
+        wanted: dict[str, int] = {}  # condition → roles
+        if before is not None:
+            wanted[self._match(before, self.plan.key, self.plan.prefixes[0])] = _AT_BEFORE
+        if after is not None:
+            for n, key in enumerate(self.plan.unique_keys):
+                if n == 0 or None not in [after[position] for position in key]:
+                    condition = self._match(after, key, self.plan.prefixes[n])
+                    wanted[condition] = wanted.get(condition, 0) | (_SHARES_UNIQUE if n else _AT_AFTER)
+        # A row that equals an image has its key, so that each image is compared in one of the reads only.
+        is_before = "0" if before is None else f"({self._condition(before, guarded=True)})"
+        is_after = "0" if after is None else f"({self._condition(after, guarded=True)})"
+        kinds = [column.kind for column in self.plan.columns]
+        values = ", ".join(_CANONICAL.get(kind, "{0}").format(name) for kind, name in zip(kinds, self._names, strict=True))
+        return " UNION ALL ".join(
+            f"(SELECT {roles}, {is_before if roles & _AT_BEFORE else 0}, {is_after if roles & _AT_AFTER else 0}, {values}"
+            f" FROM {self._table} WHERE {condition} FOR UPDATE)"
+            for condition, roles in wanted.items()
+        )
+
+    def local_rows(self, fetched: Iterable[Sequence[Any]]) -> tuple[LocalRow, ...]:
+        """The rows that `lock_rows` found, each once."""
+        found: dict[Row, LocalRow] = {}
+        for role, is_before, is_after, *values in fetched:
+            for n, decode in self._decoders.items():
+                values[n] = None if values[n] is None else decode(values[n])
+            row = tuple(values)
+            known = found.get(row, LocalRow(row))
+            found[row] = LocalRow(
+                row=row,
+                at_before=known.at_before or role & _AT_BEFORE > 0,
+                at_after=known.at_after or role & _AT_AFTER > 0,
+                shares_unique=known.shares_unique or role & _SHARES_UNIQUE > 0,
+                is_before=known.is_before or is_before == 1,
+                is_after=known.is_after or is_after == 1,
+            )
+        return tuple(found.values())
+
+    def action(self, action: Action) -> str:
+        """The statement of a decision's action. It finds one row by its key alone: that row is locked."""
+        if isinstance(action, Insert):
+            return self.insert([action.row])
+        if isinstance(action, Delete):
+            return f"DELETE FROM {self._table} WHERE {self._condition(action.local, guarded=False)}"
+        return self._set_one(action.local, action.row, self.plan.written, guarded=False)
+
+    # Parts
+
+    def _set_one(self, before: Row, after: Row, changed: Iterable[int], *, guarded: bool) -> str:
+        values = ", ".join(f"{self._names[n]} = {_literal(self._to_write[n], after[n])}" for n in changed)
+        return f"UPDATE {self._table} SET {values} WHERE {self._condition(before, guarded=guarded)}"
+
+    def _condition(self, image: Row, *, guarded: bool) -> str:
+        match = self._match(image, self.plan.key)
+        if not guarded:
+            return match
+        return " AND ".join([match, *self._guards({n: _literal(self._to_compare[n], image[n]) for n in self.plan.written})])
+
+    def _match(self, image: Row, key: Sequence[int], prefixes: Sequence[int | None] = ()) -> str:
+        """Equality of a key's columns, or of as much of them as the key has: rows that agree in that are in each other's way."""
+        columns = self.plan.columns
+        parts = []
+        for n, length in zip(key, prefixes or [None] * len(key), strict=True):
+            mine, other = self._names[n], _literal(self._to_compare[n], image[n])
+            if length is not None:
+                mine, other = f"LEFT({mine}, {length})", f"LEFT({other}, {length})"
+            parts.append(_match(columns[n], mine, other))
+        return " AND ".join(parts)
+
+    def _guards(self, other: Mapping[int, str]) -> Iterator[str]:
+        """The exact comparisons that a match of the key leaves to be made."""
+        for n in self.plan.written:
+            column = self.plan.columns[n]
+            if n not in self.plan.key or column.kind in _TEXTUAL:
+                yield KINDS[column.kind].guard(column, self._names[n], other[n])
+
+    def _set_clause(self, changed: tuple[int, ...]) -> str:
+        start = len(self._compared)
+        return ", ".join(f"{self._names[n]} = {self._list}.column_{start + m}" for m, n in enumerate(changed))
+
+    def _literals(self, position: int, values: Sequence[object], literals: Sequence[Callable[[Any], str]]) -> Iterable[str]:
+        if self.plan.columns[position].kind == "json" and any(type(value) is bytes for value in values):
+            return ["NULL" if value is None else json_expression(value) for value in values]  # type: ignore[arg-type]
+        if None in values:
+            return [_literal(literals[position], value) for value in values]
+        return map(literals[position], values)
+
+    def _row_length(self, row: Row) -> int:
+        return sum(len(value) for value in [row[n] for n in self._long] if isinstance(value, str | bytes))
+
+    def _fitting(
+        self, items: Sequence[_Item], build: Callable[[Sequence[_Item]], str], length: Callable[[_Item], int]
+    ) -> Iterator[tuple[Sequence[_Item], str]]:
+        """Halve a part until its statement fits; lengths of long values are asked first, so that nothing huge is built."""
+        if len(items) == 1 or not self._long or sum(map(length, items)) <= self.max_bytes:
+            statement = build(items)
+            if len(items) == 1 or _bytes(statement) <= self.max_bytes:
+                yield items, statement
+                return
+        middle = len(items) // 2
+        yield from self._fitting(items[:middle], build, length)
+        yield from self._fitting(items[middle:], build, length)
+
+
+def distinct_prefix(pairs: Sequence[Pair], identity: Callable[[Row], Hashable]) -> int:
+    """How many pairs, from the first, name no key twice. An update's own before and after image count as one."""
+    seen: set[Hashable] = set()
+    for n, (before, after) in enumerate(pairs):
+        old, new = identity(before), identity(after)
+        if old in seen or new in seen:
+            return n
+        seen.add(old)
+        seen.add(new)
+    return len(pairs)
+
+
+def loose(text: str) -> str:
+    """A form that texts share which a collation may hold equal; a false "equal" costs a smaller batch, no more.
+
+    Neither does a false "different" do harm: a batch compares keys as bytes too, and then finds fewer rows than given.
+    """
+    if text.isascii():
+        return text.lower().replace(" ", "")
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in folded if c != " " and not unicodedata.combining(c)).casefold()
+
+
+def _identity(plan: TablePlan) -> Callable[[Row], Hashable]:
+    """What tells rows apart by the target's key."""
+    collations = [(n, plan.columns[n].kind in _TEXTUAL and plan.columns[n].collation) for n in plan.key]
+    if not any(collation and not collation.endswith("_bin") for _, collation in collations):
+        return itemgetter(*plan.key)
+    folded = [(n, bool(collation) and not str(collation).endswith("_bin")) for n, collation in collations]
+    return lambda row: tuple(loose(str(row[n])) if fold else row[n] for n, fold in folded)
+
+
+def _literal(literal: Callable[[Any], str], value: object) -> str:
+    return "NULL" if value is None else literal(value)
+
+
+def _base_type(column: Column) -> str:
+    return column.sql_type.lower().partition("(")[0]
+
+
+def _match(column: Column, mine: str, literal: str) -> str:
+    """Equality with a literal, as the column's index sees it."""
+    if column.kind == "float":
+        return f"{mine} = CAST({literal} AS FLOAT)"
+    if column.kind == "encoded":
+        return f"{mine} = {literal} COLLATE {column.collation}"
+    if column.kind not in _TEXTUAL or column.charset == "utf8mb4" or literal.isascii():
+        return f"{mine} = {literal}"
+    # What the character set lacks would be error 3854; converted, it is '?', and must not find the row that is called so.
+    same = f"CONVERT({literal} USING {column.charset})"
+    unchanged = f"CAST(CONVERT({same} USING utf8mb4) AS BINARY) = CAST({literal} AS BINARY)"
+    return f"({mine} = {same} COLLATE {column.collation} AND {unchanged})"
+
+
+def _match_listed(column: Column, mine: str, listed: str) -> str:
+    """The same with a column of the list; unconverted, text would raise 1267 or leave the index unused."""
+    if column.kind not in _TEXTUAL:
+        return _match(column, mine, listed)
+    other = listed if column.charset == "utf8mb4" or column.kind == "encoded" else f"CONVERT({listed} USING {column.charset})"
+    return f"{mine} = {other} COLLATE {column.collation}"
+
+
+def _tuples(head: str, columns: Iterable[Iterable[str]]) -> str:
+    return f"{head}(" + f"),{head}(".join(map(",".join, zip(*columns, strict=True))) + ")"
+
+
+def _bytes(statement: str) -> int:
+    return len(statement) if statement.isascii() else len(statement.encode())

@@ -1,0 +1,67 @@
+"""What is to be done with the events of one schema: decode them, whether they are in scope, and the SQL of their target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pymysql.connections import Connection
+
+from bisync_topology.scope import ResolvedSettings, Scope, TableRules
+from bisync_topology.topology import Direction, Dml, Topology
+from consumers.schema_store import SchemaStore
+from consumers.statements import Statements
+from consumers.target import plan, read_table
+from schemas.envelope import RowDecoder
+from schemas.records import RowEvent
+
+_DML = {"c": Dml.INSERT, "u": Dml.UPDATE, "d": Dml.DELETE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppliedTable:
+    """One version of a source table and its target. statements None: the table is out of the direction's scope."""
+
+    name: str
+    decoder: RowDecoder
+    settings: ResolvedSettings
+    statements: Statements | None
+
+    def carries(self, event: RowEvent) -> bool:
+        """Whether the direction lets this change through. The halves of an update that moved its key are an update."""
+        return self.statements is not None and (Dml.UPDATE if event.moved else _DML[event.op]) in self.settings.dml
+
+
+class AppliedTables:
+    """By schema id, found once; a target that was altered meanwhile shows as an SQL error, and a restart reads it anew."""
+
+    def __init__(self, topology: Topology, direction: Direction, schemas: SchemaStore, connection: Connection[Any]) -> None:
+        self._schemas = schemas
+        self._connection = connection
+        self._scope = Scope(direction.objects, control_schema=topology.control_schema)
+        self._rules = TableRules(direction)
+        self._tables: dict[int, AppliedTable] = {}
+
+    def of(self, identity: int) -> AppliedTable:
+        """The table of a schema id. Raises ApplyError where its target is missing or does not fit."""
+        table = self._tables.get(identity)
+        if table is None:
+            table = self._tables[identity] = self._describe(self._schemas.decoder(identity))
+        return table
+
+    def name(self, identity: int) -> str:
+        """`db.table` of a schema id, whether or not its target fits."""
+        return self._schemas.decoder(identity).table.full_name
+
+    def in_scope(self, full_name: str) -> bool:
+        """Whether the direction carries `db.table`."""
+        db, _, name = full_name.partition(".")
+        return self._scope.includes(db, name)
+
+    def _describe(self, decoder: RowDecoder) -> AppliedTable:
+        source = decoder.table
+        statements = None
+        if self._scope.includes(source.db, source.name):
+            statements = Statements(plan(source, read_table(self._connection, source.db, source.name)))
+        settings = self._rules.settings(source.db, source.name)
+        return AppliedTable(name=source.full_name, decoder=decoder, settings=settings, statements=statements)
