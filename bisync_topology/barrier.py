@@ -1,0 +1,129 @@
+"""`wait`: returns once everything committed on every side before the call has been applied on the other.
+
+A barrier is a number in the source's heartbeat row. Its producer lists the commit that raises it behind everything committed
+before, and its applier writes the number into the target's progress row when it has come as far.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bisync_topology.errors import BisyncError, CheckFailed, DirectionFailed, Unreachable
+from bisync_topology.ownership import Wanted, now_us
+from bisync_topology.sides import SideControl, connect_control, direction_rows, never_ran
+from bisync_topology.topology import Topology
+
+STEP_SECONDS = 0.05
+_AWAY_SECONDS = 0.5  # between two tries while a server is away
+Key = tuple[str, str]  # from, to
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """How far a direction has come: the barrier that has arrived, and its row on either side."""
+
+    barrier: int
+    rows: tuple[Wanted, ...]
+
+
+def wait(topology: Topology, timeout: float, explain: Callable[[Key], str]) -> float:
+    """Wait until every direction has applied what was committed before the call; gives the seconds that it took.
+
+    explain: says where a direction stands that has not come in time. Raises DirectionFailed at once for a failed direction,
+    CheckFailed for a paused one and when time is up, Unreachable for a server that is away at the start or still is at the end.
+    """
+    began = time.monotonic()
+    sides = _Sides(topology)
+    try:
+        keys = [(direction.from_, direction.to) for direction in topology.directions]
+        left = sides.raise_barriers(keys)
+        while True:
+            away = None
+            try:
+                left = judge(sides.look(left), left)
+            except Unreachable as error:
+                away = error
+                sides.close()
+            if not left:
+                return time.monotonic() - began
+            if time.monotonic() - began >= timeout:
+                raise away or _late(left, timeout, explain)
+            time.sleep(_AWAY_SECONDS if away else STEP_SECONDS)
+    finally:
+        sides.close()
+
+
+def judge(reached: Mapping[Key, Reached], numbers: Mapping[Key, int]) -> dict[Key, int]:
+    """Give the directions whose barrier has not arrived. Raises DirectionFailed or CheckFailed where it will not."""
+    left = {key: number for key, number in numbers.items() if reached[key].barrier < number}
+    paused = None
+    for source, target in left:
+        for row in reached[source, target].rows:
+            if row.error is not None:
+                raise DirectionFailed(
+                    f"{source} to {target} has failed: {row.error.get('message')}",
+                    code=row.error.get("code"),
+                    hint=row.error.get("hint") or f"`bisync-topology resume {source} {target}` tries again",
+                )
+            if row.paused:
+                paused = paused or CheckFailed(
+                    f"{source} to {target} is paused", hint=f"`bisync-topology resume {source} {target}`", code="paused"
+                )
+    if paused is not None:
+        raise paused
+    return left
+
+
+def _late(left: Iterable[Key], timeout: float, explain: Callable[[Key], str]) -> BisyncError:
+    text = "; ".join(f"{source} to {target}: {explain((source, target))}" for source, target in left)
+    return CheckFailed(
+        f"not everything was applied within {timeout:g} s: {text}",
+        hint="`bisync-topology status` shows the processes and what they wait for; --timeout gives it longer",
+        code="timeout",
+    )
+
+
+@dataclass
+class _Sides:
+    """Both sides' control tables, connected while they can be."""
+
+    topology: Topology
+    _open: dict[str, SideControl] = field(default_factory=dict)
+
+    def look(self, keys: Iterable[Key]) -> dict[Key, Reached]:
+        """Read how far directions have come. Raises Unreachable."""
+        rows = {side: direction_rows(self._control(side)) for side in self.topology.sides}
+        barriers = {
+            (row[0], target): int(row[6])
+            for target in self.topology.sides
+            for row in self._control(target).execute("read_applied", self.topology.name)
+        }
+        return {key: Reached(barrier=barriers.get(key, 0), rows=tuple(rows[side][key] for side in key)) for key in keys}
+
+    def raise_barriers(self, keys: Iterable[Key]) -> dict[Key, int]:
+        """Raise every source's number; gives what each direction must come to.
+
+        Read back, it may be another call's later number: that one comes behind ours in the list, and waiting for it is right too.
+        """
+        numbers: dict[str, int] = {}
+        keys = list(keys)
+        for side in dict.fromkeys(source for source, _ in keys):
+            control = self._control(side)
+            if not control.matched("raise_barrier", now_us(), self.topology.name, side):
+                raise never_ran(self.topology, side)
+            numbers[side] = int(control.execute("read_barrier", self.topology.name, side)[0][0])
+        return {key: numbers[key[0]] for key in keys}
+
+    def close(self) -> None:
+        """Give the connections up; they are made again when needed."""
+        for control in self._open.values():
+            if control.connection.open:
+                control.connection.close()
+        self._open.clear()
+
+    def _control(self, side: str) -> SideControl:
+        if side not in self._open:
+            self._open[side] = connect_control(self.topology, side)
+        return self._open[side]

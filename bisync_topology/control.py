@@ -1,0 +1,64 @@
+"""The control tables of one side: named statements of control.sql, run on a connection."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from pymysql.connections import Connection
+
+from bisync_topology.topology import Topology
+
+TABLES = ("applied", "applied_offsets", "conflicts", "ddl_log", "directions", "processes", "heartbeat")
+
+
+@cache
+def statements() -> dict[str, str]:
+    """Name → statement text, with {c} for the control schema."""
+    text = (files("bisync_topology") / "control.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
+    bodies = ("\n".join(line for line in body.splitlines() if not line.startswith("--")) for body in parts[1::2])
+    return {name: body.strip().rstrip(";") for name, body in zip(parts[::2], bodies, strict=True)}
+
+
+class Control:
+    """One side's control tables."""
+
+    def __init__(self, connection: Connection[Any], topology: Topology) -> None:
+        self.connection = connection
+        self.topology = topology
+        self._schema = "`" + topology.control_schema.replace("`", "``").replace("%", "%%") + "`"
+
+    def execute(self, name: str, *arguments: object) -> tuple[tuple[Any, ...], ...]:
+        """Run a named statement; gives its rows."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(self.text(name), arguments or None)
+            return tuple(cursor.fetchall())
+
+    def matched(self, name: str, *arguments: object) -> int:
+        """Run a named statement; gives how many rows it matched."""
+        with self.connection.cursor() as cursor:
+            return int(cursor.execute(self.text(name), arguments or None))
+
+    def text(self, name: str) -> str:
+        """The statement's text for this control schema."""
+        return statements()[name].replace("{c}", self._schema)
+
+    def create(self) -> None:
+        """Create the control schema and its tables where they are missing, and the rows of every direction and side."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.topology.control_schema,)
+            )
+            present = {row[0] for row in cursor.fetchall()}
+            if not present:
+                cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self._schema}".replace("%%", "%"))
+        for table in TABLES:
+            if table not in present:
+                self.execute(f"create_{table}")
+        for direction in self.topology.directions:
+            self.execute("insert_direction", self.topology.name, direction.from_, direction.to)
+        for side in self.topology.sides:
+            self.execute("insert_heartbeat", self.topology.name, side, 0)

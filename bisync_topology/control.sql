@@ -1,0 +1,207 @@
+-- The tool's own tables on each side, and every statement that reads or writes them.
+-- {c} is the quoted control schema. A statement is named by the line before it.
+
+-- name: create_applied
+-- Progress = origin marker: one row a direction into this side. Updated first in every apply transaction, so that the
+-- producer of this side sees at the head of the transaction where it began.
+CREATE TABLE IF NOT EXISTS {c}.applied (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  stream VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'id of the source stream',
+  first_sequence BIGINT NOT NULL COMMENT 'the commit that wrote this row covers first_sequence to sequence',
+  sequence BIGINT NOT NULL,
+  transactions INT NOT NULL COMMENT 'source transactions applied by the commit that wrote this row',
+  gtid VARCHAR(120) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'of the last applied source transaction',
+  committed_at BIGINT NOT NULL COMMENT 'its commit time at the source, microseconds since 1970 UTC',
+  applied_at BIGINT NOT NULL COMMENT 'when this row was written, microseconds since 1970 UTC',
+  barrier BIGINT NOT NULL COMMENT 'number of the last barrier of the source side that has arrived',
+  applied_transactions BIGINT NOT NULL,
+  applied_rows BIGINT NOT NULL,
+  dropped_own_origin BIGINT NOT NULL COMMENT 'source transactions that had begun here',
+  dropped_repeated BIGINT NOT NULL COMMENT 'events fetched again and dropped by sequence',
+  conflicts BIGINT NOT NULL,
+  PRIMARY KEY (topology, source_side)
+) ENGINE=InnoDB;
+
+-- name: create_applied_offsets
+CREATE TABLE IF NOT EXISTS {c}.applied_offsets (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  topic VARCHAR(249) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  kafka_partition INT NOT NULL,
+  next_offset BIGINT NOT NULL COMMENT 'the first offset that is not applied yet',
+  PRIMARY KEY (topology, source_side, topic, kafka_partition)
+) ENGINE=InnoDB;
+
+-- name: create_conflicts
+CREATE TABLE IF NOT EXISTS {c}.conflicts (
+  id BIGINT NOT NULL AUTO_INCREMENT,
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  at BIGINT NOT NULL COMMENT 'microseconds since 1970 UTC',
+  source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  target_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  table_name VARCHAR(140) NOT NULL COMMENT 'db.table',
+  row_key JSON NOT NULL,
+  type VARCHAR(32) NOT NULL COMMENT 'insert_exists, unique_taken, update_missing, update_differs, delete_differs',
+  policy VARCHAR(32) NOT NULL,
+  decision VARCHAR(16) NOT NULL COMMENT 'source, target, merged, pending, skipped',
+  before_image JSON NULL,
+  incoming_image JSON NULL,
+  local_rows JSON NOT NULL,
+  stream VARCHAR(32) NOT NULL,
+  sequence BIGINT NOT NULL,
+  event_order INT NOT NULL,
+  gtid VARCHAR(120) NOT NULL,
+  kafka_offset VARCHAR(300) NOT NULL COMMENT 'topic[partition]@offset of its place in the transaction list',
+  PRIMARY KEY (id),
+  KEY (topology, source_side, sequence)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: create_ddl_log
+CREATE TABLE IF NOT EXISTS {c}.ddl_log (
+  id BIGINT NOT NULL AUTO_INCREMENT,
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  at BIGINT NOT NULL,
+  statement LONGTEXT NOT NULL,
+  state VARCHAR(16) NOT NULL,
+  why TEXT NOT NULL,
+  stream VARCHAR(32) NOT NULL,
+  sequence BIGINT NOT NULL,
+  gtid VARCHAR(120) NOT NULL,
+  PRIMARY KEY (id),
+  UNIQUE KEY (topology, source_side, stream, sequence)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: create_directions
+-- One row a direction on both of its sides: the source's is the producer's, the target's the applier's.
+CREATE TABLE IF NOT EXISTS {c}.directions (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  target_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  wanted VARCHAR(16) NOT NULL DEFAULT 'running' COMMENT 'running, paused',
+  error JSON NULL COMMENT 'code, message, hint, conflict_id, gtid; null while it goes on',
+  skips JSON NOT NULL COMMENT '[{gtid, reason, at}] passes to be used',
+  skipped JSON NOT NULL COMMENT '[{gtid, reason, at, tables}] passes that were used: their tables want a verify',
+  PRIMARY KEY (topology, source_side, target_side)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: create_processes
+CREATE TABLE IF NOT EXISTS {c}.processes (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  name VARCHAR(140) NOT NULL COMMENT 'producer east, applier west, supervisor',
+  state VARCHAR(16) NOT NULL COMMENT 'starting, standby, running, waiting, failed, stopped',
+  host VARCHAR(255) NOT NULL,
+  pid INT NOT NULL,
+  restarts INT NOT NULL,
+  started_at BIGINT NOT NULL,
+  seen_at BIGINT NOT NULL COMMENT 'written every 5 s while it lives',
+  detail JSON NOT NULL COMMENT 'what it waits for, its figures',
+  PRIMARY KEY (topology, name)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: create_heartbeat
+-- Barriers of `wait`: the producer lists the commit that raises the number.
+CREATE TABLE IF NOT EXISTS {c}.heartbeat (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  barrier BIGINT NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (topology, side)
+) ENGINE=InnoDB;
+
+-- name: get_lock
+SELECT GET_LOCK(%s, %s);
+
+-- name: lock_is_held
+SELECT IS_USED_LOCK(%s) <=> CONNECTION_ID();
+
+-- name: insert_direction
+INSERT IGNORE INTO {c}.directions (topology, source_side, target_side, skips, skipped) VALUES (%s, %s, %s, '[]', '[]');
+
+-- name: read_directions
+SELECT source_side, target_side, wanted, error, skips, skipped FROM {c}.directions WHERE topology = %s;
+
+-- name: set_wanted
+UPDATE {c}.directions SET wanted = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
+
+-- name: set_error
+UPDATE {c}.directions SET error = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
+
+-- name: add_skip
+UPDATE {c}.directions SET skips = JSON_ARRAY_APPEND(skips, '$', JSON_OBJECT('gtid', %s, 'reason', %s, 'at', %s))
+ WHERE topology = %s AND source_side = %s AND target_side = %s;
+
+-- name: set_skips
+UPDATE {c}.directions SET skips = %s, skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
+
+-- name: report_process
+INSERT INTO {c}.processes (topology, name, state, host, pid, restarts, started_at, seen_at, detail)
+ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
+ ON DUPLICATE KEY UPDATE state = fresh.state, host = fresh.host, pid = fresh.pid, restarts = fresh.restarts,
+ started_at = fresh.started_at, seen_at = fresh.seen_at, detail = fresh.detail;
+
+-- name: read_processes
+SELECT name, state, host, pid, restarts, started_at, seen_at, detail FROM {c}.processes WHERE topology = %s ORDER BY name;
+
+-- name: insert_heartbeat
+INSERT IGNORE INTO {c}.heartbeat (topology, side, barrier, at) VALUES (%s, %s, 0, %s);
+
+-- name: raise_barrier
+UPDATE {c}.heartbeat SET barrier = barrier + 1, at = %s WHERE topology = %s AND side = %s;
+
+-- name: read_barrier
+SELECT barrier FROM {c}.heartbeat WHERE topology = %s AND side = %s;
+
+-- name: read_clock
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6));
+
+-- name: read_applied
+SELECT source_side, stream, sequence, gtid, committed_at, applied_at, barrier, applied_transactions, applied_rows,
+ dropped_own_origin, dropped_repeated, conflicts FROM {c}.applied WHERE topology = %s;
+
+-- name: insert_applied
+INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0);
+
+-- name: move_applied
+-- Compare and set: no matched row means that another process has moved it, and nothing may be written.
+UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gtid = %s, committed_at = %s, applied_at = %s,
+ barrier = GREATEST(barrier, %s), applied_transactions = applied_transactions + %s, applied_rows = applied_rows + %s,
+ dropped_own_origin = dropped_own_origin + %s, dropped_repeated = dropped_repeated + %s
+ WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
+-- name: add_conflicts
+UPDATE {c}.applied SET conflicts = conflicts + %s WHERE topology = %s AND source_side = %s;
+
+-- name: read_offsets
+SELECT topic, kafka_partition, next_offset FROM {c}.applied_offsets WHERE topology = %s AND source_side = %s;
+
+-- name: write_offset
+INSERT INTO {c}.applied_offsets VALUES (%s, %s, %s, %s, %s) AS fresh ON DUPLICATE KEY UPDATE next_offset = fresh.next_offset;
+
+-- name: insert_conflict
+INSERT INTO {c}.conflicts (topology, at, source_side, target_side, table_name, row_key, type, policy, decision, before_image,
+ incoming_image, local_rows, stream, sequence, event_order, gtid, kafka_offset)
+ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: pending_conflict
+SELECT id FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s AND event_order = %s
+ AND decision = 'pending';
+
+-- name: close_pending
+UPDATE {c}.conflicts SET decision = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s
+ AND decision = 'pending';
+
+-- name: insert_ddl
+INSERT INTO {c}.ddl_log (topology, source_side, at, statement, state, why, stream, sequence, gtid)
+ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh ON DUPLICATE KEY UPDATE state = fresh.state, why = fresh.why;
+
+-- name: add_rows
+-- Of a transaction in pieces, whose size is known at its end only.
+UPDATE {c}.applied SET applied_rows = applied_rows + %s WHERE topology = %s AND source_side = %s;
+
+-- name: delete_applied
+DELETE FROM {c}.applied WHERE topology = %s AND source_side = %s;
+
+-- name: delete_offsets
+DELETE FROM {c}.applied_offsets WHERE topology = %s AND source_side = %s;

@@ -1,0 +1,287 @@
+"""Kafka's admin side and what is common to its clients: properties, topics with explicit settings, errors as rules."""
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from bisync_topology.error_table import AWAY, Category, Rule
+from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
+from bisync_topology.topology import Topology
+from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
+
+ADMIN_TIMEOUT = 15.0  # seconds
+_ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
+_TOO_FEW_BROKERS = "INVALID_REPLICATION_FACTOR"  # said by one that is stopping too, and while others of a cluster are away
+
+
+def client_settings(topology: Topology, more: Mapping[str, str | int | bool] | None = None) -> dict[str, Any]:
+    """librdkafka properties: ours first, so that the user's win; nothing is logged by the client itself."""
+    return {"log_level": 0, "client.id": f"bisync-{topology.name}", **(more or {}), **topology.kafka}
+
+
+def rule_of(error: KafkaException | KafkaError) -> Rule:
+    """What to do about a Kafka error."""
+    inner = error.args[0] if isinstance(error, KafkaException) else error
+    if not isinstance(inner, KafkaError):
+        return AWAY
+    return kafka_rule(inner.name(), retriable=inner.retriable(), fatal=inner.fatal(), abortable=inner.txn_requires_abort())
+
+
+def error_text(error: KafkaException | KafkaError) -> str:
+    """Name and words of a Kafka error."""
+    inner = error.args[0] if isinstance(error, KafkaException) else error
+    return f"{inner.name()}: {inner.str()}" if isinstance(inner, KafkaError) else str(error)
+
+
+class Admin(AdminClient):
+    """An admin client that keeps why brokers refuse it: its calls say only that none has answered."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        refusals = self._refusals = deque[KafkaError](maxlen=1)  # a method as callback would keep us, and threads, alive
+
+        def note(error: KafkaError) -> None:
+            if rule_of(error).code == "kafka_login":
+                refusals.append(error)
+
+        more: dict[str, Any] = {"error_cb": note}
+        super().__init__(settings | more)
+
+    def reason(self, error: KafkaException) -> KafkaException:
+        """The refusal behind a call that nobody answered, or the error itself."""
+        self.poll(0)
+        return KafkaException(self._refusals.pop()) if self._refusals else error
+
+
+def admin(topology: Topology) -> Admin:
+    """An admin client."""
+    return Admin(client_settings(topology))
+
+
+def broker_count(client: Admin, topology: Topology, timeout: float = ADMIN_TIMEOUT) -> int:
+    """How many brokers there are.
+
+    Raises Unreachable when none answers within timeout seconds, UsageError when they refuse login or TLS.
+    """
+    try:
+        return len(client.list_topics(timeout=timeout).brokers)
+    except KafkaException as error:
+        reason = client.reason(error)
+        rule, servers = rule_of(reason), topology.kafka.get("bootstrap.servers", "")
+        if rule.code == "kafka_login":
+            text = f"Kafka at {servers} refuses us: {error_text(reason)}"
+            raise UsageError(text, hint=rule.advice, code=rule.code) from error
+        raise unreachable(topology, reason) from error
+
+
+def existing_topics(client: Admin, topology: Topology) -> dict[str, int]:
+    """Topic → number of partitions, of the topics with this topology's prefix.
+
+    Raises Unreachable when the broker does not answer, or refuses login or TLS: one of a cluster may do so while it starts.
+    """
+    try:
+        metadata = client.list_topics(timeout=ADMIN_TIMEOUT)
+    except KafkaException as error:
+        raise unreachable(topology, client.reason(error)) from error
+    prefix = f"{topology.name}."
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items() if name.startswith(prefix)}
+
+
+def unreachable(topology: Topology, error: KafkaException) -> BisyncError:
+    """The error as one of ours, with the address."""
+    rule = rule_of(error)
+    servers = topology.kafka.get("bootstrap.servers", "")
+    return Unreachable(f"Kafka at {servers} does not answer: {error_text(error)}", hint=rule.advice, code=rule.code)
+
+
+def as_ours(error: Exception) -> BisyncError:
+    """A KafkaException that nobody expected, for a command that ends with it."""
+    assert isinstance(error, KafkaException)
+    rule = rule_of(error)
+    return _kind(rule)(f"Kafka: {error_text(error)}", hint=rule.advice, code=rule.code)
+
+
+def _kind(rule: Rule) -> type[Unreachable] | type[CheckFailed]:
+    """What passes by itself is waited for."""
+    return Unreachable if rule.category in (Category.RECONNECT, Category.RETRY_TRANSACTION) else CheckFailed
+
+
+def control_topics(topology: Topology) -> dict[str, tuple[int, Mapping[str, str]]]:
+    """Topics that every topology has → (partitions, settings).
+
+    Checkpoints and schemas have a partition a side: readers see committed records only up to the oldest open transaction of
+    the partition, and another side's must not hide ours.
+    """
+    # small segments, as compaction leaves the one that is written to alone and every start reads all of it
+    compacted = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(8 << 20),
+        "segment.ms": "600000",
+        "min.cleanable.dirty.ratio": "0.1",
+        "max.message.bytes": str(4 << 20),
+    }
+    topics: dict[str, tuple[int, Mapping[str, str]]] = {
+        checkpoints_topic(topology.name): (len(topology.sides), compacted),
+        schemas_topic(topology.name): (len(topology.sides), compacted),
+    }
+    for side in topology.sides:
+        topics[transactions_topic(topology.name, side)] = (1, event_topic_settings(topology))
+        topics[ddl_topic(topology.name, side)] = (1, event_topic_settings(topology))
+    return topics
+
+
+def event_topic_settings(topology: Topology) -> dict[str, str]:
+    """Settings of a topic that holds events."""
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(topology.topics.retention_ms),
+        "max.message.bytes": str(topology.topics.max_message_bytes),
+    }
+
+
+def side_partition(topology: Topology, side: str) -> int:
+    """A side's partition of the checkpoints and schemas topics."""
+    return sorted(topology.sides).index(side)
+
+
+def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
+    """Create topics that are missing; those that exist keep what they have.
+
+    Raises CheckFailed where the broker refuses, Unreachable where it does not answer.
+    """
+    if not topics:
+        return
+    factor = topology.topics.replication_factor
+    new = [
+        NewTopic(name, num_partitions=partitions, replication_factor=factor, config=dict(settings))
+        for name, (partitions, settings) in topics.items()
+    ]
+    for name, future in client.create_topics(new, operation_timeout=ADMIN_TIMEOUT, request_timeout=ADMIN_TIMEOUT).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].name() == _ALREADY_EXISTS:
+                continue
+            rule = rule_of(error)
+            kind = Unreachable if error.args[0].name() == _TOO_FEW_BROKERS else _kind(rule)
+            raise kind(
+                f"topic {name} cannot be created: {error_text(error)}", hint=rule.advice, code=rule.code, where=Where(topic=name)
+            ) from error
+
+
+def ensure_control_topics(topology: Topology) -> list[str]:
+    """Create those of a topology's own topics that are missing; gives their names. Raises as create_topics does."""
+    client = admin(topology)
+    present = existing_topics(client, topology)
+    missing = {name: how for name, how in control_topics(topology).items() if name not in present}
+    create_topics(client, topology, missing)
+    return list(missing)
+
+
+def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, str]:
+    """Topic → the id that the broker gave it; a topic that was made anew has another one."""
+    wanted = list(names)
+    if not wanted:
+        return {}
+    found = {}
+    for name, future in client.describe_topics(TopicCollection(wanted), request_timeout=ADMIN_TIMEOUT).items():
+        try:
+            found[name] = str(future.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+                raise
+    return found
+
+
+def end_offset(client: AdminClient, partition: tuple[str, int]) -> int:
+    """A partition's high watermark, behind uncommitted records too. Raises KafkaException."""
+    where = TopicPartition(*partition)
+    futures = client.list_offsets(
+        {where: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=ADMIN_TIMEOUT,
+    )
+    return int(next(iter(futures.values())).result().offset)
+
+
+def read_partition(topology: Topology, topic: str, partition: int, timeout: float = 30.0) -> list[tuple[str, Any]]:
+    """(key, JSON value) of every committed record of a small compacted partition, oldest first.
+
+    Raises Unreachable when its end is not reached within timeout seconds.
+    """
+    with _reader(topology) as consumer:
+        return _read_to_end(topology, consumer, [TopicPartition(topic, partition, 0)], timeout)[partition]
+
+
+def read_tails(
+    topology: Topology, topic: str, partitions: Iterable[int], offsets: int, timeout: float = 30.0
+) -> dict[int, list[tuple[str, Any]]]:
+    """The same of the last so many offsets of each partition; they hold fewer records, as commits take offsets too."""
+    with _reader(topology) as consumer:
+        starts = []
+        for partition in partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout, cached=False)
+            starts.append(TopicPartition(topic, partition, max(low, high - offsets)))
+        return _read_to_end(topology, consumer, starts, timeout)
+
+
+def first_record(topology: Topology, topic: str, partition: int, offset: int, timeout: float = 5.0) -> bytes | None:
+    """The value of the first committed record at or behind an offset; None when there is none, or not in time."""
+    with _reader(topology) as consumer:
+        consumer.assign([TopicPartition(topic, partition, offset)])
+        message = consumer.poll(timeout)
+        value = None if message is None or message.error() is not None else message.value()
+        return value if value is None or isinstance(value, bytes) else str(value).encode()
+
+
+@contextmanager
+def _reader(topology: Topology) -> Iterator[Consumer]:
+    """A consumer that commits nothing and notices ends at once. KafkaException becomes Unreachable."""
+    settings: dict[str, str | int | bool] = {
+        "group.id": f"{topology.name}.reader",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 10,  # an end is told by an empty answer: half a second otherwise
+    }
+    consumer = Consumer(client_settings(topology, settings))
+    try:
+        yield consumer
+    except KafkaException as error:
+        raise unreachable(topology, error) from error
+    finally:
+        consumer.close()
+
+
+def _read_to_end(
+    topology: Topology, consumer: Consumer, starts: list[TopicPartition], timeout: float
+) -> dict[int, list[tuple[str, Any]]]:
+    records: dict[int, list[tuple[str, Any]]] = {start.partition: [] for start in starts}
+    left = set(records)
+    consumer.assign(starts)
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        message = consumer.poll(min(0.5, timeout))
+        if message is None:
+            continue
+        error, partition = message.error(), message.partition()
+        assert partition is not None
+        if error is None:
+            records[partition].append(((message.key() or b"").decode(), json.loads(message.value() or b"null")))
+        elif error.name() == "_PARTITION_EOF":
+            left.discard(partition)
+            if not left:
+                return records
+        elif not error.retriable() and rule_of(error).code != "broker_away":
+            raise KafkaException(error)
+    raise Unreachable(
+        f"topic {starts[0].topic} could not be read to its end within {timeout:.0f} s",
+        hint="is the broker running, and is kafka.bootstrap.servers in topology.yaml right?",
+        where=Where(topic=starts[0].topic),
+    )

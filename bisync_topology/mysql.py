@@ -1,0 +1,76 @@
+"""Connections to a side: one place for TLS, time-outs and the session that every statement of ours relies on."""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from pymysql.connections import Connection
+from pymysql.constants import CLIENT
+
+from bisync_topology.errors import UsageError
+from bisync_topology.topology import MySQL, Ssl, SslMode
+
+CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 120.0  # seconds; longer than innodb_lock_wait_timeout, so that the server answers first
+
+
+def ssl_context(settings: Ssl) -> ssl.SSLContext | None:
+    """The context that stream, control and apply connections share; None without TLS, and for `preferred`.
+
+    PyMySQL's own options verify nothing unless told to twice, so the context is made here.
+    """
+    if settings.mode in (SslMode.DISABLED, SslMode.PREFERRED):
+        return None
+    paths = [None if path is None else str(path) for path in (settings.ca, settings.cert, settings.key)]
+    try:
+        written = tuple(Path(path).stat().st_mtime_ns for path in paths if path is not None)
+        return _context(settings.mode, *paths, written)
+    except OSError as error:  # ssl.SSLError is one
+        raise UsageError(f"the TLS files cannot be read: {error}", hint="check ssl.ca, ssl.cert and ssl.key") from error
+
+
+@lru_cache(maxsize=4)
+def _context(mode: SslMode, ca: str | None, cert: str | None, key: str | None, _written: tuple[int, ...]) -> ssl.SSLContext:
+    """_written: when the files were last changed, as certificates are renewed while we run."""
+    context = ssl.create_default_context(cafile=ca)
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    context.check_hostname = mode is SslMode.VERIFY_IDENTITY
+    if mode is SslMode.REQUIRED:
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connection_settings(mysql: MySQL) -> dict[str, Any]:
+    """Keyword arguments for `pymysql.connect` that reach one side."""
+    return {
+        "host": mysql.host,
+        "port": mysql.port,
+        "user": mysql.user,
+        "password": mysql.password.get_secret_value(),
+        "charset": "utf8mb4",
+        "connect_timeout": CONNECT_TIMEOUT,
+        "ssl": ssl_context(mysql.ssl),
+        "ssl_disabled": mysql.ssl.mode is SslMode.DISABLED,
+    }
+
+
+def connect(mysql: MySQL, *, autocommit: bool = True, read_timeout: float = READ_TIMEOUT, **more: Any) -> Connection[Any]:
+    """A connection whose counts of affected rows are counts of matched rows.
+
+    The session's wait_timeout bounds how long the server keeps locks of a process that was frozen or cut off.
+    Raises pymysql.err.MySQLError; bisync_topology.errors.rule_for knows what to do about it.
+    """
+    connection: Connection[Any] = pymysql.connect(
+        **connection_settings(mysql),
+        autocommit=autocommit,
+        read_timeout=read_timeout,
+        write_timeout=read_timeout,
+        client_flag=CLIENT.FOUND_ROWS,
+        **more,
+    )
+    return connection

@@ -1,0 +1,126 @@
+"""What must hold before anything is started: each item with what was seen, why it matters and the statement that mends it.
+
+Pure: facts in (precheck_facts.py fetches them), items out. The checks of one server are in `precheck_server.py`, those of tables
+and of the two sides against each other in `precheck_tables.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bisync_topology import precheck_server, precheck_tables
+from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, rule_for, words
+from bisync_topology.ownership import waits_out
+from bisync_topology.precheck_facts import Facts, KafkaFacts, SideFacts
+from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
+from bisync_topology.topology import Topology
+from bisync_topology.unbuilt import unbuilt
+
+TOPOLOGY, REACHABLE, LOGIN, BROKER = "topology", "reachable", "login", "broker"
+
+
+def evaluate(topology: Topology, facts: Facts) -> list[Item]:
+    """Give every item, in the order in which a person would look: the file, the servers, the tables, the broker."""
+    items = [_topology(topology)]
+    for side, found in facts.sides.items():
+        address = f"{topology.sides[side].mysql.host}:{topology.sides[side].mysql.port}"
+        if isinstance(found, SideFacts):
+            version = found.variables.get("version", "")
+            items.append(Item(REACHABLE, side, PASS, f"{address} answers: MySQL {version}"))
+            items.append(Item(LOGIN, side, PASS, f"as {found.account}"))
+            items += precheck_server.evaluate(topology, side, found)
+        else:
+            items.append(_refused(side, address, topology.sides[side].mysql.user, found))
+    known = {side: found for side, found in facts.sides.items() if isinstance(found, SideFacts)}
+    if len(known) == len(topology.sides):
+        items += precheck_tables.evaluate(topology, known)
+    items += _kafka(topology, facts.kafka)
+    return items
+
+
+@dataclass(frozen=True)
+class Results:
+    """The items, and what follows from them."""
+
+    items: list[Item]
+
+    @classmethod
+    def of(cls, topology: Topology, facts: Facts) -> Results:
+        """Evaluate facts."""
+        return cls(evaluate(topology, facts))
+
+    @property
+    def failed(self) -> list[Item]:
+        """Those that keep the topology from running."""
+        return [item for item in self.items if item.result == FAIL]
+
+    @property
+    def warnings(self) -> list[Item]:
+        """Those that a person should know of."""
+        return [item for item in self.items if item.result == WARN]
+
+    def failure(self) -> BisyncError | None:
+        """The error that says all that failed, None when nothing did.
+
+        Unreachable where a server or the broker is away; UsageError where the file's account is refused and nothing else is
+        wrong; else CheckFailed.
+        """
+        if not self.failed:
+            return None
+        text = "\n".join(line for item in self.failed for line in _lines(item))
+        message = f"precheck: {len(self.failed)} of {len(self.items)} items failed; nothing was created or started\n{text}"
+        if any(item.away for item in self.failed):
+            return Unreachable(message)
+        if all(item.item in (LOGIN, TOPOLOGY) for item in self.failed):
+            return UsageError(message)
+        return CheckFailed(message)
+
+
+def _topology(topology: Topology) -> Item:
+    problems = list(unbuilt(topology))
+    if problems:
+        return Item(TOPOLOGY, None, FAIL, "; ".join(problems), "these settings are not built yet", "change them as said")
+    arrows = ", ".join(map(str, topology.directions))
+    return Item(TOPOLOGY, None, PASS, f"{topology.name}: {arrows}")
+
+
+def _refused(side: str, address: str, user: str, error: Exception) -> Item:
+    rule = rule_for(error)
+    if waits_out(error):
+        why = "changes are read from this server and written to it"
+        return Item(REACHABLE, side, FAIL, f"{address} cannot be reached: {words(error)}", why, rule.advice, away=True)
+    if rule.code in ("access_denied", "tls"):
+        seen = f"{address} refuses user {user}: {words(error)}"
+        return Item(LOGIN, side, FAIL, seen, "the topology works under this account", rule.advice)
+    why = "without its answers nothing is known of this server"
+    return Item(REACHABLE, side, FAIL, f"{address} refuses a question: {words(error)}", why, rule.advice)
+
+
+def _kafka(topology: Topology, found: KafkaFacts | Exception) -> Iterator[Item]:
+    if not isinstance(found, KafkaFacts):
+        away, rule = waits_out(found), rule_for(found)
+        item = LOGIN if rule.code == "kafka_login" else BROKER
+        yield Item(item, None, FAIL, words(found), "changes travel through Kafka", rule.advice, away=away)
+        return
+    servers = topology.kafka.get("bootstrap.servers")
+    yield Item(BROKER, None, PASS, f"{servers} answers: {found.brokers} broker{'s' * (found.brokers != 1)}")
+    factor = topology.topics.replication_factor
+    if factor > found.brokers:
+        seen = f"topics.replication_factor is {factor}, there are {found.brokers} brokers"
+        why = "the broker refuses to create topics with more copies than brokers"
+        yield Item("replication_factor", None, FAIL, seen, why, f"topics: {{replication_factor: {found.brokers}}}")
+    for side, lost in found.lost.items():
+        yield Item("topics", side, FAIL, lost.message, "a gap would be passed in silence", lost.hint)
+    if not found.lost:
+        seen = (
+            f"{found.topics} topics of this topology, as the checkpoints know them" if found.topics else "none yet: a first start"
+        )
+        yield Item("topics", None, PASS, seen)
+
+
+def _lines(item: Item) -> Iterator[str]:
+    yield f"  ✗ {item.side + ': ' if item.side else ''}{item.item}: {item.seen}"
+    yield f"    why: {item.why}"
+    if item.fix:
+        yield "    fix: " + item.fix.replace("\n", "\n         ")

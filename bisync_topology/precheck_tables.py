@@ -1,0 +1,145 @@
+"""The precheck of tables, and of the two sides against each other. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bisync_topology.grants import Grants, quote
+from bisync_topology.object_patterns import parse
+from bisync_topology.precheck_facts import Name, SideFacts, TableFacts
+from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
+from bisync_topology.scope import Scope, settings_for
+from bisync_topology.topology import Direction, Policy, Topology
+
+
+def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    """Give the items of tables, once both sides have answered."""
+    yield from _server_uuids(facts)
+    for side, found in facts.items():
+        yield from _keys(side, found.tables)
+        yield from _engines(side, found.tables)
+    for direction in topology.directions:
+        yield from _on_both_sides(topology, direction, facts)
+        yield from _entries(topology, direction, facts)
+    yield from _policies(topology, facts)
+    yield from _ddl(topology)
+
+
+def _server_uuids(facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    uuids = {side: found.variables.get("server_uuid", "") for side, found in facts.items()}
+    seen = ", ".join(f"{side} {uuid}" for side, uuid in uuids.items())
+    if len(set(uuids.values())) == len(uuids):
+        yield Item("server_uuid", None, PASS, f"they differ: {seen}")
+        return
+    why = "both sides are one server, or one is a copy of the other's files; their transactions could not be told apart"
+    fix = "point topology.yaml at two servers; for a copy: stop it, remove auto.cnf from its data folder, start it"
+    yield Item("server_uuid", None, FAIL, f"they are the same: {seen}", why, fix)
+
+
+def _keys(side: str, tables: Mapping[Name, TableFacts]) -> Iterator[Item]:
+    bare = {name: table for name, table in sorted(tables.items()) if not table.keyed}
+    if not bare:
+        yield Item("key", side, PASS, f"{_count(len(tables))} in scope, each with a key")
+    for name, table in bare.items():
+        columns = ", ".join(map(quote, table.key_hint))
+        yield Item(
+            "key",
+            side,
+            FAIL,
+            f"{_dotted(name)} has neither a primary key nor a unique key of NOT NULL columns",
+            "without one, no row can be told from another",
+            f"ALTER TABLE {_quoted(name)} ADD PRIMARY KEY ({columns});  -- or of the columns that name a row; on both sides. "
+            f'To leave the table out, add "!{_dotted(name)}" to objects',
+        )
+
+
+def _engines(side: str, tables: Mapping[Name, TableFacts]) -> Iterator[Item]:
+    others = {name: table.engine for name, table in sorted(tables.items()) if table.engine.lower() != "innodb"}
+    if not others:
+        yield Item("engine", side, PASS, f"{_count(len(tables))}, InnoDB")
+    for name, engine in others.items():
+        why = "a change and its progress commit in one transaction, which other engines do not roll back"
+        yield Item("engine", side, FAIL, f"{_dotted(name)} is {engine}", why, f"ALTER TABLE {_quoted(name)} ENGINE = InnoDB;")
+
+
+def _on_both_sides(topology: Topology, direction: Direction, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    carried = _carried(topology, direction, facts[direction.from_].tables)
+    visible = Grants(facts[direction.to].grants)  # what the account must not see is an item of the privileges
+    missing = [name for name in carried if name not in facts[direction.to].tables and visible.on("SELECT", *name)]
+    if not missing:
+        yield Item("tables", direction.to, PASS, f"{direction}: {_count(len(carried))}, there on both sides")
+    for name in missing:
+        create = facts[direction.from_].tables[name].create
+        yield Item(
+            "tables",
+            direction.to,
+            FAIL,
+            f"{_dotted(name)} is on {direction.from_} and not on {direction.to}",
+            "its rows would have nowhere to go, and this version does not initialize yet",
+            f"USE {quote(name[0])}; {create};" if create else f"create it on {direction.to} as it is on {direction.from_}",
+        )
+
+
+def _entries(topology: Topology, direction: Direction, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    present = [name for found in facts.values() for name in _carried(topology, direction, found.tables)]
+    for pattern in map(parse, direction.objects):
+        if pattern.excludes or any(pattern.matches(*name) for name in present):
+            continue
+        seen = f"{direction}: `{pattern.text}` means no table that the account sees on either side"
+        fix = "is the name right, and does the account have SELECT there?"
+        yield Item("objects", direction.from_, WARN, seen, "a misspelt name carries nothing, in silence", fix)
+
+
+def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    """Warn of pairs under which the sides may end unequal; a table carried one way only has no such pair."""
+    told: set[tuple[Policy, Policy]] = set()
+    for first, second in _opposite(topology):
+        carried = _carried(topology, first, facts[first.from_].tables)
+        names = [name for name in carried if Scope(second.objects, control_schema=topology.control_schema).includes(*name)]
+        for name in names:
+            one, two = settings_for(first, *name).on_conflict, settings_for(second, *name).on_conflict
+            if (one, two) in told or not {one, two} & {Policy.IGNORE, Policy.OVERWRITE}:
+                continue
+            told.add((one, two))
+            yield Item(
+                "policies",
+                None,
+                WARN,
+                f"{one} {first}, {two} {second}, for tables such as {_dotted(name)}",
+                "changes of the same row on both sides at once may leave the sides unequal under this pair, whatever the order",
+                "keep writes of a row to one side, or use task_failed; `verify` shows what differs",
+            )
+    if not told:
+        yield Item("policies", None, PASS, "no pair of policies that leaves the sides unequal in silence")
+
+
+def _ddl(topology: Topology) -> Iterator[Item]:
+    for direction in topology.directions:
+        if direction.ddl:
+            seen = f"{direction}: ddl is true, and this version does not carry DDL yet"
+            why = "a DDL on a table in scope stops the direction until `skip`"
+            yield Item("ddl", direction.from_, WARN, seen, why, "ddl: false")
+
+
+def _opposite(topology: Topology) -> Iterator[tuple[Direction, Direction]]:
+    for number, first in enumerate(topology.directions):
+        for second in topology.directions[number + 1 :]:
+            if (first.from_, first.to) == (second.to, second.from_):
+                yield first, second
+
+
+def _carried(topology: Topology, direction: Direction, tables: Mapping[Name, TableFacts]) -> list[Name]:
+    scope = Scope(direction.objects, control_schema=topology.control_schema)
+    return sorted(name for name in tables if scope.includes(*name))
+
+
+def _count(number: int) -> str:
+    return f"{number} table{'s' * (number != 1)}"
+
+
+def _dotted(name: Name) -> str:
+    return ".".join(name)
+
+
+def _quoted(name: Name) -> str:
+    return ".".join(map(quote, name))

@@ -1,0 +1,89 @@
+"""A side's control tables as a command opens them: errors that name the side and say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pymysql.err
+from pymysql.connections import Connection
+
+from bisync_topology.control import Control
+from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, rule_for, words
+from bisync_topology.mysql import connect
+from bisync_topology.ownership import Wanted, read_wanted, waits_out
+from bisync_topology.topology import Topology
+
+NOT_THERE = (1049, 1146)  # unknown database, no such table: `up` has not run here yet
+
+
+class SideControl(Control):
+    """Control tables whose errors name their side."""
+
+    def __init__(self, connection: Connection[Any], topology: Topology, side: str) -> None:
+        super().__init__(connection, topology)
+        self.side = side
+
+    def execute(self, name: str, *arguments: object) -> tuple[tuple[Any, ...], ...]:
+        """Run a named statement; gives its rows. Raises Unreachable, UsageError, CheckFailed."""
+        try:
+            return super().execute(name, *arguments)
+        except (pymysql.err.MySQLError, OSError) as error:
+            raise explained(self.topology, self.side, error) from error
+
+    def matched(self, name: str, *arguments: object) -> int:
+        """Run a named statement; gives how many rows it matched. Raises as `execute`."""
+        try:
+            return super().matched(name, *arguments)
+        except (pymysql.err.MySQLError, OSError) as error:
+            raise explained(self.topology, self.side, error) from error
+
+
+def connect_control(topology: Topology, side: str) -> SideControl:
+    """A side's control tables, on a connection of their own that commits each statement. Raises as `SideControl.execute`."""
+    try:
+        return SideControl(connect(topology.sides[side].mysql, read_timeout=20.0), topology, side)
+    except (pymysql.err.MySQLError, OSError) as error:
+        raise explained(topology, side, error) from error
+
+
+@contextmanager
+def open_control(topology: Topology, side: str) -> Iterator[SideControl]:
+    """The same for a `with` statement, which closes the connection."""
+    control = connect_control(topology, side)
+    try:
+        yield control
+    finally:
+        if control.connection.open:
+            control.connection.close()
+
+
+def explained(topology: Topology, side: str, error: Exception) -> BisyncError:
+    """A client error as one of ours that says which side it is about."""
+    mysql = topology.sides[side].mysql
+    address = f"{side} ({mysql.host}:{mysql.port})"
+    rule = rule_for(error)
+    if waits_out(error):
+        return Unreachable(f"{address} cannot be reached: {words(error)}", hint=rule.advice, code=rule.code)
+    if isinstance(error, pymysql.err.MySQLError) and error.args and error.args[0] in NOT_THERE:
+        return never_ran(topology, side)
+    kind = UsageError if rule.advice is not None else CheckFailed
+    return kind(f"{address} refuses: {words(error)}", hint=rule.advice, code=rule.code)
+
+
+def never_ran(topology: Topology, side: str) -> CheckFailed:
+    """The error of a command that needs what the first `up` makes."""
+    return CheckFailed(
+        f"{side} has no control rows of {topology.name} in `{topology.control_schema}`: nothing has run here yet",
+        hint="`bisync-topology up` first",
+        code="never_ran",
+    )
+
+
+def direction_rows(control: SideControl) -> dict[tuple[str, str], Wanted]:
+    """Every direction's row on a side. Raises CheckFailed where one is missing."""
+    rows = read_wanted(control)
+    if any((direction.from_, direction.to) not in rows for direction in control.topology.directions):
+        raise never_ran(control.topology, control.side)
+    return rows
