@@ -1,0 +1,1 @@
+CREATE TABLE both_sides (id INT PRIMARY KEY, side VARCHAR(10), n INT);

@@ -1,0 +1,5 @@
+CREATE TABLE charsets (
+  k VARCHAR(20) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL PRIMARY KEY,
+  l VARCHAR(260) CHARACTER SET latin1, a CHAR(10) CHARACTER SET ascii, u3 VARCHAR(20) CHARACTER SET utf8mb3,
+  e ENUM('é', 'b') CHARACTER SET latin1, s SET('ü', 'v') CHARACTER SET latin1
+);

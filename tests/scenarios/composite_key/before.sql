@@ -1,0 +1,1 @@
+CREATE TABLE composite_key (a INT NOT NULL, b VARCHAR(20) NOT NULL, c BINARY(4) NOT NULL, v INT, PRIMARY KEY (c, a), KEY (b));

@@ -1,0 +1,11 @@
+INSERT INTO fk_parent VALUES (1, 'one'), (2, 'two'), (3, 'three');
+INSERT INTO fk_child VALUES (10, 1), (11, 1), (20, 2), (30, 3);
+INSERT INTO fk_leaf VALUES (100, 10), (200, 20), (300, 30);
+UPDATE fk_parent SET id = 5 WHERE id = 1;
+DELETE FROM fk_parent WHERE id = 2;
+START TRANSACTION;
+INSERT INTO fk_parent VALUES (7, 'seven');
+INSERT INTO fk_child VALUES (70, 7);
+UPDATE fk_child SET parent = 7 WHERE id = 30;
+DELETE FROM fk_parent WHERE id = 3;
+COMMIT;

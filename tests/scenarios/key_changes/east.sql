@@ -1,0 +1,12 @@
+INSERT INTO key_changes VALUES ('abc', 1), ('x', 2), ('y', 3), ('gone', 4);
+UPDATE key_changes SET id = 'ABC' WHERE id = 'abc';
+UPDATE key_changes SET id = 'äbc', v = v + 10 WHERE id = 'abc';
+START TRANSACTION;
+UPDATE key_changes SET id = 'tmp' WHERE id = 'x';
+UPDATE key_changes SET id = 'x' WHERE id = 'y';
+UPDATE key_changes SET id = 'y' WHERE id = 'tmp';
+COMMIT;
+START TRANSACTION;
+DELETE FROM key_changes WHERE id = 'gone';
+INSERT INTO key_changes VALUES ('GONE', 5);
+COMMIT;

@@ -1,0 +1,2 @@
+CREATE TABLE multi_a (id INT PRIMARY KEY, n INT);
+CREATE TABLE multi_b (id INT PRIMARY KEY, a INT, n INT);

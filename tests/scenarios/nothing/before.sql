@@ -1,0 +1,1 @@
+CREATE TABLE nothing (id INT PRIMARY KEY, v INT);

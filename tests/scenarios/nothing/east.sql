@@ -1,0 +1,10 @@
+START TRANSACTION;
+COMMIT;
+INSERT INTO nothing VALUES (1, 1);
+UPDATE nothing SET v = 1 WHERE id = 1;
+UPDATE nothing SET v = 2 WHERE id = 99;
+DELETE FROM nothing WHERE id = 99;
+START TRANSACTION;
+UPDATE nothing SET v = 5 WHERE id = 1;
+UPDATE nothing SET v = 1 WHERE id = 1;
+COMMIT;

@@ -1,0 +1,1 @@
+SELECT COUNT(*) = 1 AND SUM(v) = 1 FROM nothing;

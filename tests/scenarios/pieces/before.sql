@@ -1,0 +1,1 @@
+CREATE TABLE pieces (id INT PRIMARY KEY, v INT, pad CHAR(60));

@@ -1,0 +1,1 @@
+SELECT COUNT(*) = 5999 AND MIN(id) = 502 AND MAX(id) = 100499 FROM pieces;

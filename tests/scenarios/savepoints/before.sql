@@ -1,0 +1,1 @@
+CREATE TABLE savepoints (id INT PRIMARY KEY, v INT);

@@ -1,0 +1,1 @@
+SELECT GROUP_CONCAT(id, ':', v ORDER BY id) = '1:1,3:30' FROM savepoints;

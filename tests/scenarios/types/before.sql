@@ -1,0 +1,7 @@
+CREATE TABLE types (
+  id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  tiny TINYINT, tinyu TINYINT UNSIGNED, small SMALLINT, medium MEDIUMINT, mediumu MEDIUMINT UNSIGNED, big BIGINT,
+  bigu BIGINT UNSIGNED, de DECIMAL(65, 30), de0 DECIMAL(10, 0), fl FLOAT, dbl DOUBLE, da DATE, ti TIME(6), dt DATETIME(3),
+  ts TIMESTAMP(6) NULL, ye YEAR, ch CHAR(120), vc VARCHAR(200), tx MEDIUMTEXT, bi BINARY(8), vb VARBINARY(20), bl BLOB, js JSON,
+  en ENUM('small', 'größer', 'a,b'), st SET('x', 'y', 'é')
+) DEFAULT CHARSET = utf8mb4;

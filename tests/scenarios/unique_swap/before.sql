@@ -1,0 +1,1 @@
+CREATE TABLE unique_swap (id INT PRIMARY KEY, place INT NOT NULL UNIQUE, who VARCHAR(20));

@@ -1,0 +1,11 @@
+INSERT INTO unique_swap VALUES (1, 10, 'a'), (2, 20, 'b'), (3, 30, 'c');
+START TRANSACTION;
+UPDATE unique_swap SET place = -1 WHERE id = 1;
+UPDATE unique_swap SET place = 10 WHERE id = 2;
+UPDATE unique_swap SET place = 20 WHERE id = 1;
+COMMIT;
+UPDATE unique_swap SET place = place + 10 ORDER BY place DESC;
+START TRANSACTION;
+DELETE FROM unique_swap WHERE id = 3;
+INSERT INTO unique_swap VALUES (4, 40, 'd');
+COMMIT;

@@ -1,0 +1,1 @@
+CREATE TABLE upserts (id INT PRIMARY KEY, code VARCHAR(10) UNIQUE, n INT);

@@ -1,0 +1,1 @@
+SELECT GROUP_CONCAT(id, code, n ORDER BY id SEPARATOR ' ') = '2b2105 3a7 4d1001 6f6' FROM upserts;

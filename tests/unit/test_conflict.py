@@ -1,0 +1,223 @@
+"""`decide`: every line of the conflict table, and what must hold whatever rows there are."""
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bisync_topology.topology import Policy
+from consumers.conflict import POLICIES, Action, ConflictType, Decision, Delete, Insert, LocalRow, Set, decide
+from schemas.records import Row, RowEvent
+
+# Rows are (id, unique code, value). The key is case-blind, as under a _ci collation; equality is exact.
+BEFORE, AFTER = ("k", 1, "old"), ("k", 1, "new")
+
+
+def same_key(one: Row, other: Row) -> bool:
+    """The target's comparison of primary keys."""
+    return str(one[0]).lower() == str(other[0]).lower()
+
+
+def found(table: Iterable[Row], event: RowEvent) -> tuple[LocalRow, ...]:
+    """What the locked reads by every key would find."""
+    before, after = event.before, event.after
+    rows = [
+        LocalRow(
+            row,
+            at_before=before is not None and same_key(row, before),
+            at_after=after is not None and same_key(row, after),
+            shares_unique=after is not None and after[1] is not None and row[1] == after[1],
+            is_before=row == before,
+            is_after=row == after,
+        )
+        for row in table
+    ]
+    return tuple(row for row in rows if row.at_before or row.at_after or row.shares_unique)
+
+
+def change(before: Row | None, after: Row | None) -> RowEvent:
+    """An event with these images."""
+    return RowEvent(1, 0, "u" if before and after else "c" if after else "d", before, after)
+
+
+def applied(table: list[Row], actions: Iterable[Action]) -> list[Row]:
+    """A table of two unique keys after the actions; a violated key or a row that is not there fails the test."""
+    rows = list(table)
+    for action in actions:
+        if not isinstance(action, Insert):
+            rows.remove(action.local)
+        if not isinstance(action, Delete):
+            assert not any(same_key(row, action.row) for row in rows), "duplicate primary key"
+            assert action.row[1] is None or all(row[1] != action.row[1] for row in rows), "duplicate unique value"
+            rows.append(action.row)
+    return rows
+
+
+def verdicts(event: RowEvent, *table: Row) -> dict[Policy, Decision]:
+    """The decision of each policy."""
+    return {policy: decide(event, found(table, event), policy) for policy in POLICIES}
+
+
+def settled(type_: ConflictType | None, *actions: Action) -> dict[Policy, Decision]:
+    """The same decision whatever the policy."""
+    return dict.fromkeys(POLICIES, Decision(type_, "source", actions))
+
+
+def judged(type_: ConflictType, *actions: Action) -> dict[Policy, Decision]:
+    """A conflict: `actions` is what overwrite does."""
+    return {
+        Policy.TASK_FAILED: Decision(type_, "pending"),
+        Policy.IGNORE: Decision(type_, "target"),
+        Policy.OVERWRITE: Decision(type_, "source", actions),
+    }
+
+
+def test_insert_into_a_free_place() -> None:
+    """Without a row in its way an insert is no conflict; it is met when another row of its batch was one."""
+    assert verdicts(change(None, AFTER), ("other", 2, "")) == settled(None, Insert(AFTER))
+
+
+def test_insert_of_a_row_that_is_there_already() -> None:
+    """The one row in its way is the image itself: done before, and no conflict."""
+    assert verdicts(change(None, AFTER), AFTER) == settled(None)
+
+
+def test_insert_exists_by_primary_key() -> None:
+    """Overwriting sets the row in place: deleting it would take the rows that refer to it along."""
+    local = ("k", 9, "mine")
+    assert verdicts(change(None, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Set(local, AFTER))
+
+
+def test_insert_exists_by_unique_value() -> None:
+    """The row with the unique value is another row: it is deleted by its own key, never changed into the image."""
+    local = ("other", 1, "mine")
+    assert verdicts(change(None, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Delete(local), Insert(AFTER))
+
+
+def test_insert_exists_by_both() -> None:
+    """The row with the unique value gives way before the row at the key takes it."""
+    mine, other = ("k", 9, "mine"), ("other", 1, "mine")
+    assert verdicts(change(None, AFTER), mine, other) == judged(ConflictType.INSERT_EXISTS, Delete(other), Set(mine, AFTER))
+
+
+def test_insert_exists_in_another_case() -> None:
+    """A row that the collation holds equal, but that is not the same bytes, is a conflict."""
+    local = ("K", 1, "new")
+    assert verdicts(change(None, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Set(local, AFTER))
+
+
+def test_update_as_expected() -> None:
+    """The row equals the before image."""
+    assert verdicts(change(BEFORE, AFTER), BEFORE) == settled(None, Set(BEFORE, AFTER))
+
+
+def test_update_that_is_there_already() -> None:
+    """Both sides made the same change: nothing to do, and no conflict."""
+    assert verdicts(change(BEFORE, AFTER), AFTER) == settled(None)
+
+
+def test_update_missing_is_inserted() -> None:
+    """Under every policy, on record: the source's row would be lost otherwise."""
+    assert verdicts(change(BEFORE, AFTER)) == settled(ConflictType.UPDATE_MISSING, Insert(AFTER))
+
+
+def test_update_missing_with_rows_in_its_way() -> None:
+    """What would be inserted meets another row's unique value: the policy decides as for an insert."""
+    local = ("other", 1, "mine")
+    assert verdicts(change(BEFORE, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Delete(local), Insert(AFTER))
+
+
+def test_key_change_that_is_there_already() -> None:
+    """The row was moved to its new key here as well."""
+    moved = ("m", 1, "new")
+    assert verdicts(change(BEFORE, moved), moved) == settled(None)
+
+
+def test_update_differs() -> None:
+    """The row was changed here."""
+    local = ("k", 1, "mine")
+    assert verdicts(change(BEFORE, AFTER), local) == judged(ConflictType.UPDATE_DIFFERS, Set(local, AFTER))
+
+
+def test_update_differs_with_rows_in_its_way() -> None:
+    """Overwriting a changed row may need another row's unique value too."""
+    mine, other, after = ("k", 1, "mine"), ("other", 2, ""), ("k", 2, "new")
+    assert verdicts(change(BEFORE, after), mine, other) == judged(ConflictType.UPDATE_DIFFERS, Delete(other), Set(mine, after))
+
+
+@pytest.mark.parametrize("after", [("k", 2, "new"), ("other", 1, "new")])
+def test_unique_taken(after: Row) -> None:
+    """The row is as expected, but its new unique value, or its new key, is another row's here."""
+    other = ("other", 2, "")
+    assert verdicts(change(BEFORE, after), BEFORE, other) == judged(ConflictType.UNIQUE_TAKEN, Delete(other), Set(BEFORE, after))
+
+
+def test_delete() -> None:
+    """A row that is gone is as the delete wants it; a row as expected is deleted; a changed one is a conflict."""
+    assert verdicts(change(BEFORE, None)) == settled(None)
+    assert verdicts(change(BEFORE, None), BEFORE) == settled(None, Delete(BEFORE))
+    local = ("k", 1, "mine")
+    assert verdicts(change(BEFORE, None), local) == judged(ConflictType.DELETE_DIFFERS, Delete(local))
+
+
+_row = st.tuples(st.sampled_from("abcABC"), st.none() | st.integers(1, 3), st.sampled_from("xy"))
+
+
+@st.composite
+def _situations(draw: st.DrawFn) -> tuple[list[Row], RowEvent]:
+    """A table without violations, and a change whose images are valid in themselves."""
+    table: list[Row] = []
+    for row in draw(st.lists(_row, max_size=5)):
+        if not any(same_key(row, other) or row[1] == other[1] is not None for other in table):
+            table.append(row)
+    image = _row | st.sampled_from(table) if table else _row
+    before, after = draw(st.none() | image), draw(st.none() | image)
+    return table, change(before, after if before or after else AFTER)
+
+
+@given(_situations())
+def test_overwrite_ends_in_the_after_image(situation: tuple[list[Row], RowEvent]) -> None:
+    """Whatever is here, overwrite puts exactly the image, violates no key, and touches no row that is not in its way."""
+    table, event = situation
+    local = found(table, event)
+    rows = applied(table, decide(event, local, Policy.OVERWRITE).actions)
+    if event.after is not None:
+        assert rows.count(event.after) == 1
+    else:
+        assert not any(same_key(row, event.before) for row in rows if event.before is not None)
+    involved = [row.row for row in local]
+    assert [row for row in rows if row != event.after] == [row for row in table if row not in involved and row != event.after]
+
+
+@given(_situations(), st.sampled_from([Policy.IGNORE, Policy.TASK_FAILED]))
+def test_a_conflict_that_the_source_does_not_win_changes_nothing(situation: tuple[list[Row], RowEvent], policy: Policy) -> None:
+    """Under ignore and task_failed a conflict leaves the table as it was; only a missing row is put back."""
+    table, event = situation
+    decision = decide(event, found(table, event), policy)
+    if decision.type is None or decision.type is ConflictType.UPDATE_MISSING:
+        assert decision.decision == "source"
+        applied(table, decision.actions)
+    else:
+        assert decision.decision == ("target" if policy is Policy.IGNORE else "pending")
+        assert decision.actions == ()
+
+
+@given(_situations(), st.sampled_from(POLICIES))
+def test_a_repeated_change_is_no_conflict(situation: tuple[list[Row], RowEvent], policy: Policy) -> None:
+    """What was applied once is recognized: the same change again finds nothing to do."""
+    table, event = situation
+    rows = applied(table, decide(event, found(table, event), Policy.OVERWRITE).actions)
+    again = decide(event, found(rows, event), policy)
+    if event.after is None or event.before is None or same_key(event.before, event.after):
+        assert again == Decision(None, "source", ())
+
+
+@given(_situations(), st.sampled_from(POLICIES))
+def test_a_conflict_is_one_whatever_the_policy(situation: tuple[list[Row], RowEvent], policy: Policy) -> None:
+    """The policy decides who wins, not whether there is a conflict; the order of the reads decides nothing."""
+    table, event = situation
+    local = found(table, event)
+    decision = decide(event, local, policy)
+    assert decision.type == decide(event, local, Policy.OVERWRITE).type
+    assert decision.type == decide(event, local[::-1], policy).type
