@@ -1,19 +1,16 @@
 """Kafka's admin side and what is common to its clients: properties, topics with explicit settings, errors as rules."""
 
-import json
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from bisync_topology.error_table import AWAY, Category, Rule
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
 from bisync_topology.topology import Topology
-from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
+from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
 
 ADMIN_TIMEOUT = 15.0  # seconds
 _ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
@@ -149,6 +146,13 @@ def side_partition(topology: Topology, side: str) -> int:
     return sorted(topology.sides).index(side)
 
 
+def side_partitions(topology: Topology, side: str, topics: Mapping[str, int]) -> list[tuple[str, int]]:
+    """The partitions of a side's events, its transaction list and its DDL. topics: as existing_topics gives them."""
+    prefix = side_prefix(topology.name, side)
+    own = ((name, count) for name, count in topics.items() if name == prefix or name.startswith(f"{prefix}."))
+    return [(name, number) for name, count in own for number in range(count)]
+
+
 def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
     """Create topics that are missing; those that exist keep what they have.
 
@@ -196,92 +200,3 @@ def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, str]:
             if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise
     return found
-
-
-def end_offset(client: AdminClient, partition: tuple[str, int]) -> int:
-    """A partition's high watermark, behind uncommitted records too. Raises KafkaException."""
-    where = TopicPartition(*partition)
-    futures = client.list_offsets(
-        {where: OffsetSpec.latest()},  # type: ignore[no-untyped-call]
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
-        request_timeout=ADMIN_TIMEOUT,
-    )
-    return int(next(iter(futures.values())).result().offset)
-
-
-def read_partition(topology: Topology, topic: str, partition: int, timeout: float = 30.0) -> list[tuple[str, Any]]:
-    """(key, JSON value) of every committed record of a small compacted partition, oldest first.
-
-    Raises Unreachable when its end is not reached within timeout seconds.
-    """
-    with _reader(topology) as consumer:
-        return _read_to_end(topology, consumer, [TopicPartition(topic, partition, 0)], timeout)[partition]
-
-
-def read_tails(
-    topology: Topology, topic: str, partitions: Iterable[int], offsets: int, timeout: float = 30.0
-) -> dict[int, list[tuple[str, Any]]]:
-    """The same of the last so many offsets of each partition; they hold fewer records, as commits take offsets too."""
-    with _reader(topology) as consumer:
-        starts = []
-        for partition in partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=timeout, cached=False)
-            starts.append(TopicPartition(topic, partition, max(low, high - offsets)))
-        return _read_to_end(topology, consumer, starts, timeout)
-
-
-def first_record(topology: Topology, topic: str, partition: int, offset: int, timeout: float = 5.0) -> bytes | None:
-    """The value of the first committed record at or behind an offset; None when there is none, or not in time."""
-    with _reader(topology) as consumer:
-        consumer.assign([TopicPartition(topic, partition, offset)])
-        message = consumer.poll(timeout)
-        value = None if message is None or message.error() is not None else message.value()
-        return value if value is None or isinstance(value, bytes) else str(value).encode()
-
-
-@contextmanager
-def _reader(topology: Topology) -> Iterator[Consumer]:
-    """A consumer that commits nothing and notices ends at once. KafkaException becomes Unreachable."""
-    settings: dict[str, str | int | bool] = {
-        "group.id": f"{topology.name}.reader",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 10,  # an end is told by an empty answer: half a second otherwise
-    }
-    consumer = Consumer(client_settings(topology, settings))
-    try:
-        yield consumer
-    except KafkaException as error:
-        raise unreachable(topology, error) from error
-    finally:
-        consumer.close()
-
-
-def _read_to_end(
-    topology: Topology, consumer: Consumer, starts: list[TopicPartition], timeout: float
-) -> dict[int, list[tuple[str, Any]]]:
-    records: dict[int, list[tuple[str, Any]]] = {start.partition: [] for start in starts}
-    left = set(records)
-    consumer.assign(starts)
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        message = consumer.poll(min(0.5, timeout))
-        if message is None:
-            continue
-        error, partition = message.error(), message.partition()
-        assert partition is not None
-        if error is None:
-            records[partition].append(((message.key() or b"").decode(), json.loads(message.value() or b"null")))
-        elif error.name() == "_PARTITION_EOF":
-            left.discard(partition)
-            if not left:
-                return records
-        elif not error.retriable() and rule_of(error).code != "broker_away":
-            raise KafkaException(error)
-    raise Unreachable(
-        f"topic {starts[0].topic} could not be read to its end within {timeout:.0f} s",
-        hint="is the broker running, and is kafka.bootstrap.servers in topology.yaml right?",
-        where=Where(topic=starts[0].topic),
-    )

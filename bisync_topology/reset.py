@@ -20,7 +20,8 @@ from pymysql.connections import Connection
 
 from bisync_topology.control import Control
 from bisync_topology.errors import CheckFailed, Where
-from bisync_topology.kafka import admin, end_offset, ensure_control_topics, existing_topics, side_partition
+from bisync_topology.kafka import admin, ensure_control_topics, existing_topics, side_partition, side_partitions
+from bisync_topology.kafka_records import end_offsets
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report, lock_name, now_us
 from bisync_topology.restarts import Backoff
@@ -28,7 +29,7 @@ from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, read_checkpoint, topic_record
 from producers.outbox import Outbox
 from producers.server import read_server
-from schemas.topics import checkpoints_topic, side_prefix
+from schemas.topics import checkpoints_topic
 
 
 def reset(topology: Topology, source: str, target: str) -> str:
@@ -92,13 +93,7 @@ def _begin_stream(topology: Topology, source: str, connection: Connection[Any]) 
 def _begin_progress(topology: Topology, source: str, connection: Connection[Any], stream: str) -> None:
     """Put the target's progress at the new stream's beginning: the present end of every topic of the source."""
     client = admin(topology)
-    prefix = side_prefix(topology.name, source)
-    ends = {
-        (name, partition): end_offset(client, (name, partition))
-        for name, partitions in existing_topics(client, topology).items()
-        if name == prefix or name.startswith(f"{prefix}.")
-        for partition in range(partitions)
-    }
+    ends = end_offsets(client, side_partitions(topology, source, existing_topics(client, topology)))
     control = Control(connection, topology)
     connection.begin()
     control.execute("delete_applied", topology.name, source)

@@ -20,7 +20,7 @@ class Backoff:
         self._stop = stop
         self._what = what
         self._report = report
-        self._pause = wait_exponential_jitter(initial=0.2, max=LONGEST_PAUSE, jitter=0.2)
+        self._pause = wait_exponential_jitter(multiplier=0.2, max=LONGEST_PAUSE, jitter=0.2)
         self._state = RetryCallState(Retrying(), None, (), {})
         self._since = 0.0
         self._said = ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pymysql.err
 
-from bisync_topology import kafka
+from bisync_topology import kafka, kafka_records
 from bisync_topology.control import Control
 from bisync_topology.errors import BisyncError
 from bisync_topology.mysql import connect
@@ -153,7 +153,7 @@ def read_sequences(topology: Topology) -> dict[str, int]:
     partitions = {kafka.side_partition(topology, side): side for side in topology.sides}
     topic = checkpoints_topic(topology.name)
     try:
-        tails = kafka.read_tails(topology, topic, partitions, TAIL_OFFSETS, timeout=_KAFKA_SECONDS)
+        tails = kafka_records.read_tails(topology, topic, partitions, TAIL_OFFSETS, timeout=_KAFKA_SECONDS)
     except BisyncError as error:
         if error.code == "topic_missing":
             return {}
@@ -170,6 +170,6 @@ def read_sequences(topology: Topology) -> dict[str, int]:
 
 def _committed_at(topology: Topology, source: str, offset: int) -> int | None:
     with suppress(BisyncError, ValueError):
-        value = kafka.first_record(topology, transactions_topic(topology.name, source), 0, offset, timeout=1.0)
+        value = kafka_records.first_record(topology, transactions_topic(topology.name, source), 0, offset, timeout=1.0)
         return None if value is None else transaction_decoder()(value).committed_at
     return None

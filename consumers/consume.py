@@ -9,7 +9,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bisync_topology.kafka import admin, client_settings, end_offset
+from bisync_topology.kafka import admin, client_settings
+from bisync_topology.kafka_records import end_offset
 from bisync_topology.topology import Topology
 from schemas.topics import consumer_group
 
@@ -70,10 +71,13 @@ class Fetcher:
             error = message.error()
             key = (message.topic(), message.partition())
             if error is None:
+                value = message.value()
+                if value is None:  # it only ended a Kafka transaction (producers/hanging.py)
+                    continue
                 found = fetched.get(key)
                 if found is None:
                     found = fetched[key] = []
-                found.append((message.offset(), message.value()))
+                found.append((message.offset(), value))
             elif error.name() == "_PARTITION_EOF":
                 self._ends[key] = message.offset()
             elif not error.retriable() and error.name() not in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"):

@@ -1,7 +1,8 @@
 """Schema id → decoder, from the compacted schemas topic; read on when an id is not known yet."""
 
 from bisync_topology.errors import ApplyError, Where
-from bisync_topology.kafka import read_partition, side_partition
+from bisync_topology.kafka import side_partition
+from bisync_topology.kafka_records import read_partition
 from bisync_topology.topology import Topology
 from schemas.envelope import RowDecoder
 from schemas.registry import schema_id

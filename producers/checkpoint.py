@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bisync_topology.errors import CaptureError, Where
-from bisync_topology.kafka import admin, existing_topics, read_partition, side_partition, topic_ids
+from bisync_topology.kafka import admin, existing_topics, side_partition, topic_ids
+from bisync_topology.kafka_records import TAIL_OFFSETS, read_partition, read_tail
 from bisync_topology.topology import Topology
-from schemas.topics import checkpoints_topic
+from schemas.list_records import transaction_decoder
+from schemas.topics import checkpoints_topic, transactions_topic
 
 POSITION_KEY = "position"
 TOPIC_KEY = "topic:"
@@ -74,3 +76,22 @@ def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:
                 hint=f"`bisync-topology init --reset {side} {topology.other(side)}` begins the direction anew",
                 where=Where(side=side, topic=names[0]),
             )
+
+
+def check_list(topology: Topology, side: str, checkpoint: Checkpoint) -> None:
+    """Compare the end of the side's transaction list with the checkpoint: both are written in one Kafka transaction.
+
+    Raises CaptureError where they differ: the broker has ended one Kafka transaction in two ways, and going on would list
+    transactions twice or not at all.
+    """
+    topic = transactions_topic(topology.name, side)
+    decode = transaction_decoder()
+    tail = [decode(record.value) for record in read_tail(topology, [(topic, 0)], TAIL_OFFSETS)]
+    if tail and tail[-1].stream == checkpoint.stream and tail[-1].sequence != checkpoint.sequence:
+        raise CaptureError(
+            f"the list of {side} ends with transaction {tail[-1].sequence}, its checkpoint with {checkpoint.sequence}: "
+            "Kafka has ended one of our transactions in two ways",
+            code="transaction_torn",
+            hint=f"make both sides alike, then `bisync-topology init --reset {side} {topology.other(side)}` begins anew",
+            where=Where(side=side, topic=topic, partition=0, gtid=tail[-1].gtid),
+        )

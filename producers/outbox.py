@@ -7,10 +7,10 @@ import threading
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bisync_topology import failpoints
 from bisync_topology.errors import Unreachable, Where
@@ -33,6 +33,7 @@ INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
 TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
+NO_VALUE_KEY = b"0"  # of a record without a value; compacted topics want a key
 
 
 class Outbox:
@@ -52,7 +53,8 @@ class Outbox:
             "queue.buffering.max.messages": 100_000,
             "queue.buffering.max.kbytes": 128 * 1024,
         }
-        self._producer = Producer(client_settings(topology, settings))
+        self._trouble: KafkaError | None = None
+        self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
         self._partitions: dict[str, int] = {}
@@ -108,6 +110,30 @@ class Outbox:
         self._backoff.reset()
         self.began = 0.0
         failpoints.reach("producer.after_commit")
+
+    def end_hanging(self, partitions: Iterable[tuple[str, int]], *, commit: bool) -> None:
+        """End what hangs in these partitions (producers/hanging.py), by a record in each and a transaction around them."""
+        self.begin()
+        for topic, partition in partitions:
+            self._queues[topic, partition].append({"key": NO_VALUE_KEY, "value": None})
+        if commit:
+            self.commit()
+            return
+        self.flush()
+        if self._producer.flush(INIT_SECONDS):  # aborting takes back what is queued, so that its partition would get no marker
+            raise Unreachable("Kafka has not taken the records that end a transaction")
+        _repeated(self._producer.abort_transaction, self._stop)
+        self.began = 0.0
+
+    @property
+    def was_cut_off(self) -> bool:
+        """Whether a broker was away since the start: it may have left a transaction of ours hanging."""
+        self._producer.poll(0)
+        return self._trouble is not None
+
+    def _note(self, error: KafkaError) -> None:
+        if rule_of(error).code == "broker_away":
+            self._trouble = error
 
     def close(self) -> None:
         """Give the client up; an open transaction is left for the next `initialize` to abort."""

@@ -1,8 +1,9 @@
 """One side's producer: capture → transactions → publish, from the last checkpoint on. Read this first.
 
 Start order, and why: the lock first, so that one process at a time works; then `init_transactions`, which fences an older
-producer and settles what it left open; only then the checkpoint is read, as before that it could still have moved; then the
-stream is connected at it. Every way to lose the ground (a lost link, a broker away, being fenced) leads back to the start.
+producer and settles what it left open, but for what the broker has forgotten to end (hanging.py); only then the checkpoint is
+read, as before that it could still have moved; then the stream is connected at it. Every way to lose the ground (a lost link, a
+broker that was away, being fenced) leads back to the start.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from bisync_topology.scope import UnionScope
 from bisync_topology.topology import Topology
 from bisync_topology.worker import run_worker
 from producers.capture import BinlogStream, Position
-from producers.checkpoint import Checkpoint, check_topics, read_checkpoint
+from producers.checkpoint import Checkpoint, check_list, check_topics, read_checkpoint
+from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.publish import Publisher
 from producers.server import check_server, read_server
@@ -71,6 +73,7 @@ class ProducerProcess:
         outbox = self._outbox = Outbox(self.topology, self.side, backoff=backoff, stop=self.stop)
         outbox.initialize()
         failpoints.reach("producer.after_init_transactions")
+        settle(self.topology, self.side, outbox)
         checkpoint = self._checkpoint(connection)
         publisher = Publisher(self.topology, self.side, outbox, checkpoint, fk_checks=not server.logs_cascades)
         if checkpoint.sequence == 0:
@@ -99,9 +102,9 @@ class ProducerProcess:
         failpoints.reach("producer.after_stream_connect")
         backoff.reset()
         log.info("capturing", side=self.side, sequence=checkpoint.sequence, file=checkpoint.file, pos=checkpoint.pos)
-        self._loop(stream, transactions, publisher)
+        self._loop(stream, transactions, publisher, outbox)
 
-    def _loop(self, stream: BinlogStream, transactions: Transactions, publisher: Publisher) -> None:
+    def _loop(self, stream: BinlogStream, transactions: Transactions, publisher: Publisher, outbox: Outbox) -> None:
         report = self.ownership.report
         report.state, report.detail = "running", {}
         ended: list[End] = []  # skipped transactions, noted once the checkpoint is beyond them
@@ -114,6 +117,9 @@ class ProducerProcess:
             if between and publisher.open and (publisher.due or not more):
                 self._commit(publisher, ended)
             if self.stop.is_set() and between:
+                return
+            if between and not outbox.began and outbox.was_cut_off:
+                log.info("a broker was away: beginning again at the checkpoint", side=self.side)
                 return
             if not more and not stream.more(_POLL_SECONDS):
                 stream.check_silence()
@@ -161,6 +167,7 @@ class ProducerProcess:
             log.info("a new stream begins", side=self.side, stream=checkpoint.stream, file=server.file, pos=server.pos)
             return checkpoint
         check_topics(self.topology, self.side, checkpoint)
+        check_list(self.topology, self.side, checkpoint)
         check_server(self.side, self.topology.other(self.side), checkpoint, server)
         return checkpoint
 

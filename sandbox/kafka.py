@@ -11,7 +11,6 @@ from confluent_kafka.admin import AdminClient
 
 from sandbox import install
 from sandbox.cache import START_BYTES, cached, make_folder, require_room, say
-from sandbox.fencing import FORMATTED, controller_only, crashed, fence
 from sandbox.process import ServerProcess, claim, listens, remembered_port
 from sandbox.programs import run
 
@@ -22,6 +21,7 @@ CLUSTER_ID = "YmlzeW5jLXRvcG9sb2d5LQ"  # any 16 bytes; one broker, so it tells n
 # With two cores, serial starts and collects no slower than G1. The second compiler takes longer than a sandbox lives to pay
 # for itself: 1.7 of the 5.4 s of processor that 400,000 records cost a broker that had just started.
 JAVA_OPTIONS = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+FORMATTED = "meta.properties"  # in a log folder that was formatted
 DUMP_CLASSES = "-XX:ArchiveClassesAtExit"
 ARCHIVE_BYTES = 200_000_000
 MESSAGE_BYTES = str(65 * 1024 * 1024)  # 64 MiB of payload, with its framing
@@ -92,7 +92,6 @@ class KafkaBroker:
             make_folder(self.log_dir)
             java = [str(program.java), *self._class_archive_options(program), "-cp", f"{program.jars}/*"]
             properties = self._all_properties()
-            after_crash = crashed(self.log_dir)
             if not (self.log_dir / FORMATTED).exists():
                 storage = ["kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c"]
                 command = [java[0], *TOOL_OPTIONS, *java[1:], *storage, self._write("server.properties", properties)]
@@ -100,9 +99,6 @@ class KafkaBroker:
             require_room(self.log_dir, START_BYTES)
             claim(self.name, self.port)
             claim(self.name, self.controller_port)
-            if after_crash:
-                controller = self._write("controller.properties", controller_only(properties))
-                fence(self.folder / "fencing", lambda process: self._run(process, java, controller), START_SECONDS)
             self._run(self._process, java, self._write("server.properties", properties))
         self._process.wait(self._answers, START_SECONDS)
 

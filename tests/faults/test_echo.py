@@ -11,7 +11,8 @@ from faults.compare import assert_equal
 from faults.harness import SIDES, WORKERS, Cluster, stays
 from faults.load import Load
 
-from bisync_topology.kafka import admin, end_offset
+from bisync_topology.kafka import admin
+from bisync_topology.kafka_records import end_offset
 from bisync_topology.ownership import REPORT_SECONDS
 from bisync_topology.topology_file import load as load_topology
 from sandbox.instances import Sandbox

@@ -27,8 +27,8 @@ def root(servers: Sandbox) -> Iterator[Path]:
 
 
 def start(root: Path, *more: str) -> subprocess.Popen[str]:
-    """The demo as `make demo` starts it, without a terminal."""
-    command = [sys.executable, "-m", "demo", "--root", str(root), "--rate", "30", *more]
+    """The demo as `make demo` starts it, without a terminal; it heeds Ctrl-C also where we run in the background."""
+    command = ["env", "--default-signal", sys.executable, "-m", "demo", "--root", str(root), "--rate", "30", *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Path(__file__).parents[2])
 
 

@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 
 from bisync_topology.topology_file import load
 from sandbox import KafkaBroker, MySQLServer, Sandbox, SandboxError, cache, cli, grants
-from sandbox.fencing import controller_only, crashed
 from sandbox.install import MySQLProgram
 from sandbox.kafka import properties_text
 from sandbox.mysql import config_text, own, unprivileged
@@ -54,21 +53,6 @@ def test_option_files() -> None:
         "skip-name-resolve",
     ]
     assert properties_text({"node.id": "1"}).splitlines()[1:] == ["node.id=1"]
-
-
-def test_a_crash_is_known_by_what_it_leaves(tmp_path: Path) -> None:
-    """New data and cleanly stopped data need no fencing; its controller is the node without the broker's part."""
-    broker = KafkaBroker(tmp_path)
-    broker.log_dir.mkdir()
-    assert not crashed(broker.log_dir)
-    (broker.log_dir / "meta.properties").touch()
-    assert crashed(broker.log_dir)
-    (broker.log_dir / ".kafka_cleanshutdown").touch()
-    assert not crashed(broker.log_dir)
-    properties = controller_only(broker._all_properties())
-    assert properties["process.roles"] == "controller"
-    assert properties["listeners"] == f"CONTROLLER://127.0.0.1:{broker.controller_port}"
-    assert "advertised.listeners" not in properties
 
 
 def test_options_of_a_test_win(tmp_path: Path) -> None:
