@@ -49,11 +49,6 @@ _SETTINGS = (
         "FULL",
         "names, signs and character sets of columns are read from it; without it ENUM and unsigned values are lost",
     ),
-    _Setting(
-        "binlog_row_value_options",
-        "",
-        "PARTIAL_JSON logs differences of JSON values, which this version does not read",
-    ),
 )
 
 

@@ -23,10 +23,13 @@ from bisync_topology.topology import MySQL
 from producers import events
 from producers.events import Event
 from producers.gtids import GtidSet
+from producers.payload import inner_events
+from producers.tagged_gtid import gtid_name, read_gtid
 
 HEARTBEAT_SECONDS = 5.0
 READ_TIMEOUT = 2 * HEARTBEAT_SECONDS  # a link that is silent longer than this is dead
 _CHUNK = 1 << 20
+UNPACKED = frozenset({events.QUERY, events.XA_PREPARE, events.TRANSACTION_PAYLOAD})  # may stand for others
 _LONGEST = 0xFFFFFF  # a packet of this length goes on in the next one
 
 
@@ -145,7 +148,7 @@ class BinlogStream:
     def read(self, unpack: Callable[[Event], Iterable[Event]] | None = None) -> Iterator[Event]:
         """Wait for data, then give every whole event that has arrived.
 
-        unpack: what to give in place of a TRANSACTION_PAYLOAD_EVENT; it is called when the events before have been taken.
+        unpack: what to give in place of an event of UNPACKED; it is called when the events before have been taken.
         Raises OSError when the link is lost or silent, pymysql.err.OperationalError for the server's refusal,
         CaptureError for a damaged event.
         """
@@ -156,10 +159,9 @@ class BinlogStream:
                 raise ConnectionResetError("the server closed the binlog stream")
             self._heard = time.monotonic()
             packets = self._packets.add(data)
-        payload = events.TRANSACTION_PAYLOAD
         for packet in packets:
             event = self._event(packet)
-            if event.type == payload and unpack is not None:
+            if unpack is not None and event.type in UNPACKED:
                 yield from unpack(event)
             else:
                 yield event
@@ -195,6 +197,35 @@ class BinlogStream:
             raise pymysql.err.OperationalError(number, packet[9:].decode("utf-8", "replace"))
         if packet[0] == 0xFE:
             raise ConnectionResetError("the server ended the binlog stream")
+
+
+def recall(mysql: MySQL, server_id: int, position: Position, gtid: str) -> Iterator[Event]:
+    """The table maps and rows of one transaction that was read before. position: from where it is the first.
+
+    server_id: not that of a stream that is open, which would end it. Raises as BinlogStream does, and CaptureError where
+    another transaction stands there.
+    """
+    stream = BinlogStream(mysql, server_id, position)
+    try:
+        inside = False
+        while True:
+            for outer in stream.read():
+                for event in inner_events(outer) if outer.type == events.TRANSACTION_PAYLOAD else (outer,):
+                    if event.type in events.GTIDS:
+                        found = gtid_name(event, read_gtid(event), stream.file)
+                        if found != gtid:
+                            raise CaptureError(
+                                f"the transaction {found} stands where {gtid} was read before",
+                                code="binlog_purged",
+                                where=Where(gtid=gtid, log_file=stream.file, log_pos=event.start),
+                            )
+                        inside = True
+                    elif inside and (event.type == events.TABLE_MAP or event.type in events.ROWS):
+                        yield event
+                    elif inside and event.type == events.XA_PREPARE:
+                        return
+    finally:
+        stream.close()
 
 
 def _connect(**settings: Any) -> Any:

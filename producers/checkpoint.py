@@ -5,6 +5,7 @@ side's events went to, so that one that was deleted or made anew is noticed.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from bisync_topology.errors import CaptureError, Where
 from bisync_topology.kafka import admin, existing_topics, side_partition, topic_ids
 from bisync_topology.kafka_records import TAIL_OFFSETS, read_partition, read_tail
 from bisync_topology.topology import Topology
+from producers.xa import Branch
 from schemas.list_records import transaction_decoder
 from schemas.topics import checkpoints_topic, transactions_topic
 
@@ -30,6 +32,7 @@ class Checkpoint:
     file: str
     pos: int
     server_uuid: str
+    prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 
     def record(self) -> tuple[bytes, bytes]:
@@ -53,7 +56,13 @@ def read_checkpoint(topology: Topology, side: str) -> Checkpoint | None:
             topics.pop(key.removeprefix(TOPIC_KEY), None)
         elif key.startswith(TOPIC_KEY):
             topics[key.removeprefix(TOPIC_KEY)] = value["id"]
-    return None if position is None else Checkpoint(**{**position, "topics": topics})
+    return None if position is None else checkpoint_of(position, topics)
+
+
+def checkpoint_of(position: Mapping[str, Any], topics: dict[str, str] | None = None) -> Checkpoint:
+    """A checkpoint from the value of its record."""
+    prepared = {xid: Branch(*branch) for xid, branch in position.get("prepared", {}).items()}
+    return Checkpoint(**{**position, "prepared": prepared, "topics": topics or {}})
 
 
 def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:

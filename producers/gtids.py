@@ -76,6 +76,12 @@ class GtidSet:
                     missing._add_interval(tsid, begin, last)
         return str(missing)
 
+    def without(self, tsid: str, number: int) -> str:
+        """All but one transaction, as text."""
+        one = GtidSet()
+        one.add(tsid, number)
+        return self.minus(one)
+
     def __str__(self) -> str:
         members: dict[str, list[str]] = {}
         for tsid, intervals in sorted(self._intervals.items()):

@@ -28,7 +28,7 @@ from bisync_topology.errors import CaptureError, Unreachable, Where
 from bisync_topology.kafka import admin, existing_topics, side_partition, side_partitions
 from bisync_topology.kafka_records import TAIL_OFFSETS, Partition, Record, end_offsets, read, read_tail
 from bisync_topology.topology import Topology
-from producers.checkpoint import POSITION_KEY, Checkpoint, read_checkpoint
+from producers.checkpoint import POSITION_KEY, Checkpoint, checkpoint_of, read_checkpoint
 from producers.outbox import Outbox
 from schemas.framing import peek_sequence
 from schemas.list_records import transaction_decoder
@@ -140,7 +140,7 @@ def _contents(topology: Topology, side: str, ends: Mapping[Partition, int]) -> F
         topic = record.partition[0]
         if topic == checkpoints_topic(topology.name):
             if record.key.decode() == POSITION_KEY:
-                found.checkpoint = Checkpoint(**json.loads(record.value))
+                found.checkpoint = checkpoint_of(json.loads(record.value))
         elif topic == transactions_topic(topology.name, side):
             found.listed.append(decode(record.value))
         found.partitions[record.partition].add(_sequence(topology, record))

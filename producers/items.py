@@ -1,10 +1,12 @@
 """What transactions are made of on their way from the binlog to Kafka."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from producers.events import Query
 from producers.tables import CapturedTable
+from producers.xa import Branch
 from schemas.records import Row
 
 KIND_ROWS, KIND_DDL, KIND_BARRIER = "rows", "ddl", "barrier"
@@ -29,6 +31,7 @@ class Head:
     barrier: int = 0
     skipped: bool = False
     begun: bool = False  # by BEGIN or the like: a statement inside does not end it
+    xa: bool = False  # rows that come now are of an XA branch: they wait for its commit
 
 
 class Rows(NamedTuple):
@@ -50,12 +53,16 @@ class Ddl(NamedTuple):
 
 
 class End(NamedTuple):
-    """A transaction's end, the only place where positions may be recorded. tables: of a skipped one, what it touched."""
+    """A transaction's end, the only place where positions may be recorded.
+
+    tables: of a skipped one, what it touched. prepared: the XA branches that are open behind it, where they have changed.
+    """
 
     head: Head
     file: str
     pos: int
     tables: tuple[str, ...] = ()
+    prepared: Mapping[str, Branch] | None = None
 
 
 Item = Rows | Ddl | End

@@ -36,17 +36,17 @@ class _Format(NamedTuple):
     head: struct.Struct
     key: struct.Struct | None
     entry: struct.Struct
-    inlined: frozenset[int]
 
 
-_SMALL = struct.Struct("<HH"), struct.Struct("<BH"), frozenset({_LITERAL, _INT16, _UINT16})
-_LARGE = struct.Struct("<II"), struct.Struct("<BI"), frozenset({_LITERAL, _INT16, _UINT16, _INT32, _UINT32})
 _FORMATS = {
-    _SMALL_OBJECT: _Format(_SMALL[0], struct.Struct("<HH"), *_SMALL[1:]),
-    _LARGE_OBJECT: _Format(_LARGE[0], struct.Struct("<IH"), *_LARGE[1:]),
-    _SMALL_ARRAY: _Format(_SMALL[0], None, *_SMALL[1:]),
-    _LARGE_ARRAY: _Format(_LARGE[0], None, *_LARGE[1:]),
+    _SMALL_OBJECT: _Format(struct.Struct("<HH"), struct.Struct("<HH"), struct.Struct("<BH")),
+    _LARGE_OBJECT: _Format(struct.Struct("<II"), struct.Struct("<IH"), struct.Struct("<BI")),
+    _SMALL_ARRAY: _Format(struct.Struct("<HH"), None, struct.Struct("<BH")),
+    _LARGE_ARRAY: _Format(struct.Struct("<II"), None, struct.Struct("<BI")),
 }
+_IN_TWO_BYTES = frozenset({_LITERAL, _INT16, _UINT16})
+_IN_FOUR_BYTES = _IN_TWO_BYTES | {_INT32, _UINT32}
+INLINED = {code: _IN_FOUR_BYTES if code in (_LARGE_OBJECT, _LARGE_ARRAY) else _IN_TWO_BYTES for code in _FORMATS}
 _ESCAPES = {n: f"\\u{n:04x}" for n in range(0x20)} | {
     ord('"'): '\\"',
     ord("\\"): "\\\\",
@@ -70,19 +70,19 @@ def json_value(data: bytes) -> str | bytes:
     if not data:
         return "null"
     with suppress(_Opaque):
-        return _value(data[0], data, 1, None, "")
+        return value_text(data[0], data, 1, None, "")
     typed: list[Typed] = []
-    text = _value(data[0], data, 1, typed, "$")
+    text = value_text(data[0], data, 1, typed, "$")
     return typed_json(text, typed)
 
 
-def _value(code: int, data: bytes, pos: int, typed: list[Typed] | None, path: str) -> str:
+def value_text(code: int, data: bytes, pos: int, typed: list[Typed] | None, path: str) -> str:
     """One value's text. typed: collects opaque values with their paths; without it, one of them raises _Opaque."""
     if code == _STRING:
         length, pos = varint(data, pos)
         return _quote(data, pos, length)
     if code in _FORMATS:
-        return _container(_FORMATS[code], data, pos, typed, path)
+        return _container(code, data, pos, typed, path)
     if code in _NUMBERS:
         return str(_NUMBERS[code].unpack_from(data, pos)[0])
     if code == _DOUBLE:
@@ -98,29 +98,38 @@ def _value(code: int, data: bytes, pos: int, typed: list[Typed] | None, path: st
     raise ValueError(f"unknown JSON type byte {code}")
 
 
-def _container(form: _Format, data: bytes, start: int, typed: list[Typed] | None, path: str) -> str:
-    head, key, entry, inlined = form
+def _container(code: int, data: bytes, start: int, typed: list[Typed] | None, path: str) -> str:
+    keys, entries = container(code, data, start)
+    inlined = INLINED[code]
+    legs = (
+        [""] * len(entries) if typed is None else [f".{name}" for name in keys or ()] or [f"[{n}]" for n in range(len(entries))]
+    )
+    texts = [
+        inlined_text(kind, offset) if kind in inlined else value_text(kind, data, start + offset, typed, path + leg)
+        for leg, (kind, offset) in zip(legs, entries, strict=True)
+    ]
+    if keys is None:
+        return f"[{', '.join(texts)}]"
+    members = [f"{name}: {text}" for name, text in zip(keys, texts, strict=True)]
+    return f"{{{', '.join(members)}}}"
+
+
+def container(code: int, data: bytes, start: int) -> tuple[list[str] | None, list[tuple[int, int]]]:
+    """An object's keys as they are printed, None for an array; of each value its type, and its offset from start or itself."""
+    head, key, entry = _FORMATS[code]
     count, length = head.unpack_from(data, start)
     keys_at = start + head.size
     values_at = keys_at + count * key.size if key is not None else keys_at
     end = values_at + count * entry.size
     if start + length > len(data) or end > start + length:
         raise ValueError(f"a JSON container of {length} bytes has {len(data) - start}")
-    keys: list[str] = []
+    keys: list[str] | None = None
     if key is not None:
         keys = [_quote(data, start + offset, size) for offset, size in key.iter_unpack(data[keys_at:values_at])]
-    legs = [""] * count if typed is None else [f".{name}" for name in keys] or [f"[{n}]" for n in range(count)]
-    texts = [
-        _inlined(kind, offset) if kind in inlined else _value(kind, data, start + offset, typed, path + leg)
-        for leg, (kind, offset) in zip(legs, entry.iter_unpack(data[values_at:end]), strict=True)
-    ]
-    if key is None:
-        return f"[{', '.join(texts)}]"
-    members = [f"{name}: {text}" for name, text in zip(keys, texts, strict=True)]
-    return f"{{{', '.join(members)}}}"
+    return keys, list(entry.iter_unpack(data[values_at:end]))
 
 
-def _inlined(kind: int, value: int) -> str:
+def inlined_text(kind: int, value: int) -> str:
     """A value that stands in place of its offset, read as that."""
     if kind == _LITERAL:
         return _LITERALS[value & 0xFF]
@@ -134,7 +143,11 @@ def _inlined(kind: int, value: int) -> str:
 def _quote(data: bytes, pos: int, length: int) -> str:
     if pos + length > len(data):
         raise ValueError(f"a JSON string of {length} bytes has {len(data) - pos}")
-    text = str(data[pos : pos + length], "utf-8")
+    return quoted(str(data[pos : pos + length], "utf-8"))
+
+
+def quoted(text: str) -> str:
+    """A string or key as it is printed."""
     return f'"{text.translate(_ESCAPES) if _SPECIAL.search(text) else text}"'
 
 

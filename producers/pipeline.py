@@ -11,13 +11,17 @@ from __future__ import annotations
 import threading
 import uuid
 import zlib
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+import pymysql.err
 import structlog
 from pymysql.connections import Connection
 
 from bisync_topology import failpoints
-from bisync_topology.errors import CaptureError
+from bisync_topology.error_table import Category
+from bisync_topology.errors import CaptureError, rule_for
 from bisync_topology.kafka import ensure_control_topics
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Ownership
@@ -25,14 +29,16 @@ from bisync_topology.restarts import Backoff
 from bisync_topology.scope import UnionScope
 from bisync_topology.topology import Topology
 from bisync_topology.worker import run_worker
-from producers.capture import BinlogStream, Position
+from producers.capture import BinlogStream, Position, recall
 from producers.checkpoint import Checkpoint, check_list, check_topics, read_checkpoint
+from producers.events import Event
 from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.publish import Publisher
 from producers.server import check_server, read_server
 from producers.tables import Tables
 from producers.transactions import End, Transactions
+from producers.xa import Branch
 
 log = structlog.get_logger()
 _POLL_SECONDS = 0.5  # how long a quiet stream is waited for before a stop is looked for
@@ -96,6 +102,8 @@ class ProducerProcess:
             file=checkpoint.file,
             seen=checkpoint.seen,
             skips=skips,
+            prepared=checkpoint.prepared,
+            recall=partial(self._recall, publisher, server.server_id),
         )
         position = Position(checkpoint.gtid_executed, checkpoint.file, checkpoint.pos)
         stream = self._stream = BinlogStream(self.topology.sides[self.side].mysql, self._server_id(server.server_id), position)
@@ -171,9 +179,24 @@ class ProducerProcess:
         check_server(self.side, self.topology.other(self.side), checkpoint, server)
         return checkpoint
 
-    def _server_id(self, taken: int) -> int:
-        """A replica's number of our own, stable for this topology and side, and not the server's."""
-        number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}".encode()) % 1_000_000_000
+    def _recall(self, publisher: Publisher, server_id: int, branch: Branch) -> Iterator[Event]:
+        """An XA branch's rows, read once more. Raises CaptureError where the server has purged them."""
+        mysql = self.topology.sides[self.side].mysql
+        position = Position(publisher.gtids_without(branch.gtid), branch.file, branch.pos)
+        try:
+            yield from recall(mysql, self._server_id(server_id, "recall"), position, branch.gtid)
+        except pymysql.err.OperationalError as error:
+            if rule_for(error).category is not Category.STOP:
+                raise
+            raise CaptureError(
+                f"the rows of an XA transaction that was prepared as {branch.gtid} cannot be read any more: {error.args[-1]}",
+                code="binlog_purged",
+                hint="keep binlogs for longer than XA transactions stay prepared",
+            ) from error
+
+    def _server_id(self, taken: int, use: str = "") -> int:
+        """A replica's number of our own, stable for this topology, side and use, and not the server's."""
+        number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}{use}".encode()) % 1_000_000_000
         return number if number != taken else number + 1
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ class Publisher:
         self._seen = checkpoint.seen
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._position = (checkpoint.file, checkpoint.pos)
+        self._prepared = checkpoint.prepared
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
         # the source transaction that is being published
@@ -75,6 +76,11 @@ class Publisher:
                 self._end(item)
             else:
                 self._ddl(item)
+
+    def gtids_without(self, gtid: str) -> str | None:
+        """The GTID set read so far but for one transaction; None without GTIDs."""
+        tsid, _, number = gtid.rpartition(":")
+        return None if self._gtids is None else self._gtids.without(tsid, int(number))
 
     @property
     def due(self) -> bool:
@@ -103,6 +109,7 @@ class Publisher:
             file=self._position[0],
             pos=self._position[1],
             server_uuid=self._checkpoint.server_uuid,
+            prepared=self._prepared,
         )
         for identity, text in self._new_schemas.items():
             outbox.put(schemas_topic(name), partition, str(identity).encode(), text.encode())
@@ -205,6 +212,8 @@ class Publisher:
         if self._gtids is not None and head.tsid:
             self._gtids.add(head.tsid, head.number)
         self._position = (item.file, item.pos)
+        if item.prepared is not None:
+            self._prepared = dict(item.prepared)
         if head.origin is not None:
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
         self._piece = self._piece_events = self._order = 0

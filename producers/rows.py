@@ -6,12 +6,14 @@ fixed-size runs folded into one struct, and no dispatch by type: 10 times the ro
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from producers import table_map as tm
 from producers.json_binary import json_value
+from producers.json_diff import changed_json
+from producers.map_fields import packed_int
 from producers.packed_decimal import decimal_reader
 from producers.table_map import Storage, TableMap
 from schemas.charsets import charset as charset_of_name
@@ -24,26 +26,53 @@ ImagesDecoder = Callable[[bytes, int, int], list[Row]]
 _STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 
-def compile_decoder(table: TableMap) -> ImagesDecoder:
+def compile_decoder(table: TableMap, *, partial: bool = False) -> ImagesDecoder:
     """Generate the decoder of one table's row images.
 
+    partial: of the images of a PARTIAL_UPDATE_ROWS_EVENT. There an after image begins with its options (a packed int); with
+    bit 0 a bitmap follows that tells which JSON columns hold changes of the document before.
     It raises UnicodeDecodeError, struct.error, IndexError or ValueError when an image is not what the table map says.
     """
-    count = len(table.storage)
-    lines = [
-        "def images(data, pos, end):",
-        "    rows = []",
-        "    while pos < end:",
-        f"        nulls = from_bytes(data[pos:pos + {(count + 7) // 8}], 'little')",
-        f"        pos += {(count + 7) // 8}",
-    ]
     scope: dict[str, Any] = {"from_bytes": int.from_bytes, "decode_latin1": decode_latin1, "json_value": json_value}
+    scope |= {"packed_int": packed_int, "changed_json": changed_json}
     scope |= {"time_text": time_text, "datetime_text": datetime_text, "timestamp_text": timestamp_text, "date_text": date_text}
     scope |= {
         "set_text": set_text,
         "unpack_float": struct.Struct("<f").unpack_from,
         "unpack_double": struct.Struct("<d").unpack_from,
     }
+    lines = ["def images(data, pos, end):", "    rows = []", "    while pos < end:"]
+    if partial:
+        documents = [n for n, item in enumerate(table.storage) if item.type == tm.JSON]
+        lines += [f"        raw{n} = None" for n in documents]
+        lines += _image_lines(table, scope, {n: [f"raw{n} = data[pos:end{n}]", f"c{n} = json_value(raw{n})"] for n in documents})
+        lines += [
+            "        options, pos = packed_int(data, pos)",
+            "        if options & ~1: raise ValueError('an image with the options %#x' % options)",
+            f"        partial = from_bytes(data[pos:pos + {(len(documents) + 7) // 8}], 'little') if options else 0",
+            f"        if options: pos += {(len(documents) + 7) // 8}",
+        ]
+        changed = {
+            n: [
+                f"c{n} = changed_json(raw{n}, data[pos:end{n}]) if partial & {1 << bit} else json_value(data[pos:end{n}])",
+            ]
+            for bit, n in enumerate(documents)
+        }
+        lines += _image_lines(table, scope, changed)
+    else:
+        lines += _image_lines(table, scope, {})
+    lines.append("    if pos != end:")
+    lines.append("        raise ValueError('row images end at %d instead of %d' % (pos, end))")
+    lines.append("    return rows")
+    exec(compile("\n".join(lines), f"<rows of {table.table.full_name}>", "exec"), scope)  # noqa: S102 - numbers and names of our own
+    decoder: ImagesDecoder = scope["images"]
+    return decoder
+
+
+def _image_lines(table: TableMap, scope: dict[str, Any], documents: Mapping[int, list[str]]) -> list[str]:
+    """Lines that read one image at pos and append its row. documents: how to read the JSON of some columns otherwise."""
+    count = len(table.storage)
+    lines = [f"        nulls = from_bytes(data[pos:pos + {(count + 7) // 8}], 'little')", f"        pos += {(count + 7) // 8}"]
     n = 0
     while n < count:
         run = _fixed_run(table, n)
@@ -55,7 +84,7 @@ def compile_decoder(table: TableMap) -> ImagesDecoder:
             lines += [f"        c{c} = str(c{c})" for c in run if table.table.columns[c].kind == "uint64"]
             n = run[-1] + 1
             continue
-        code = _value_code(n, table.storage[n], table.table.columns[n].charset, scope)
+        code = _value_code(n, table.storage[n], table.table.columns[n].charset, scope, documents.get(n))
         if table.table.columns[n].nullable:
             lines.append(f"        if nulls & {1 << n}:")
             lines.append(f"            c{n} = None")
@@ -65,12 +94,7 @@ def compile_decoder(table: TableMap) -> ImagesDecoder:
             lines += [f"        {line}" for line in code]
         n += 1
     lines.append(f"        rows.append(({''.join(f'c{c}, ' for c in range(count))}))")
-    lines.append("    if pos != end:")
-    lines.append("        raise ValueError('row images end at %d instead of %d' % (pos, end))")
-    lines.append("    return rows")
-    exec(compile("\n".join(lines), f"<rows of {table.table.full_name}>", "exec"), scope)  # noqa: S102 - numbers and names of our own
-    decoder: ImagesDecoder = scope["images"]
-    return decoder
+    return lines
 
 
 def _fixed_run(table: TableMap, start: int) -> list[int]:
@@ -90,8 +114,8 @@ def _struct_code(item: Storage) -> str:
     return {tm.FLOAT: "f", tm.DOUBLE: "d"}.get(item.type, "")
 
 
-def _value_code(n: int, item: Storage, charset: str | None, scope: dict[str, Any]) -> list[str]:
-    """Lines that read one non-null value at pos into c<n> and move pos."""
+def _value_code(n: int, item: Storage, charset: str | None, scope: dict[str, Any], document: list[str] | None) -> list[str]:
+    """Lines that read one non-null value at pos into c<n> and move pos. document: those in between that read a JSON value."""
     code = item.type
     if code in (tm.TINY, tm.SHORT, tm.INT24, tm.LONG, tm.LONGLONG):
         value = f"from_bytes(data[pos:pos + {item.size}], 'little', signed={not item.unsigned})"
@@ -128,7 +152,7 @@ def _value_code(n: int, item: Storage, charset: str | None, scope: dict[str, Any
     length = "data[pos]" if item.size == 1 else f"from_bytes(data[pos:pos + {item.size}], 'little')"
     lines = [f"end{n} = pos + {item.size} + {length}", f"pos += {item.size}"]
     if code == tm.JSON:
-        lines.append(f"c{n} = json_value(data[pos:end{n}])")
+        lines += document or [f"c{n} = json_value(data[pos:end{n}])"]
     elif charset == "latin1":
         lines.append(f"c{n} = decode_latin1(data[pos:end{n}])")
     elif charset in TEXT_CHARSETS:

@@ -6,8 +6,10 @@ a table's decoder is remembered by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Protocol
 
 from pymysql.connections import Connection
@@ -46,6 +48,7 @@ class CapturedTable:
     topic: str = ""
     table: Table | None = None
     images: ImagesDecoder | None = None
+    partial_images: Callable[[], ImagesDecoder] | None = None  # of partial JSON updates; generated when the first one comes
     encoder: RowEncoder | None = None
 
     def __post_init__(self) -> None:
@@ -56,10 +59,10 @@ class CapturedTable:
         """`db.table`."""
         return f"{self.db}.{self.name}"
 
-    def rows(self, data: bytes, bitmaps: int) -> list[Row]:
+    def rows(self, data: bytes, bitmaps: int, *, partial: bool = False) -> list[Row]:
         """Row images of a rows event (version 2), in their order.
 
-        bitmaps: 1 for WRITE and DELETE, 2 for UPDATE, whose images alternate before, after.
+        bitmaps: 1 for WRITE and DELETE, 2 for UPDATE, whose images alternate before, after. partial: of PARTIAL_UPDATE_ROWS.
         Layout: table id (6), flags (2), extra data (length of itself and what follows, 2), column count, bitmaps, images.
         """
         assert self.images is not None and self.table is not None
@@ -70,6 +73,9 @@ class CapturedTable:
         if prefix not in self._prefixes:
             self._check_bitmaps(*prefix)
             self._prefixes[prefix] = start
+        if partial:
+            assert self.partial_images is not None
+            return self.partial_images()(data, start + length, len(data))
         return self.images(data, start + length, len(data))
 
     def _check_bitmaps(self, prefix: bytes, bitmaps: int) -> None:
@@ -116,6 +122,15 @@ class Tables:
         """After a rotation a number may mean another table."""
         self._by_number.clear()
 
+    @contextmanager
+    def other_numbers(self) -> Iterator[None]:
+        """Events of another place in the log are read meanwhile, where numbers mean other tables."""
+        kept, self._by_number = self._by_number, {}
+        try:
+            yield
+        finally:
+            self._by_number = kept
+
     def map(self, data: bytes) -> CapturedTable:
         """Take a TABLE_MAP_EVENT; gives its table."""
         key = data[_MAP_KEY_AT:]
@@ -152,6 +167,7 @@ class Tables:
             topic=table_topic(self._topology, self._side, db, name),
             table=parsed.table,
             images=compile_decoder(parsed),
+            partial_images=cache(partial(compile_decoder, parsed, partial=True)),
             encoder=RowEncoder(parsed.table) if role == ROWS else None,
         )
 

@@ -5,7 +5,7 @@ whole, a word on which fields a reader must know (0: none), then fields in ascen
 number is a varint: as many 1 bits as there are bytes after the first, then a 0 bit, then the value; from the lowest bit up.
 """
 
-from producers.events import HEADER, HEADER_BYTES, GtidInfo
+from producers.events import ANONYMOUS_GTID, GTID_TAGGED, HEADER, HEADER_BYTES, Event, GtidInfo, gtid_info, tsid_text
 
 _FLAGS, _UUID, _NUMBER, _TAG, _LAST_COMMITTED, _SEQUENCE_NUMBER, _COMMITTED_AT = range(7)  # the fields up to what is read
 _VERSION = 1
@@ -51,3 +51,13 @@ def tagged_gtid_info(data: bytes) -> GtidInfo:
         raise ValueError("it has no whole GTID")
     committed_at = found.get(_COMMITTED_AT) or HEADER.unpack_from(data)[0] * 1_000_000
     return GtidInfo(bytes(uuid) + tag, number >> 1, committed_at)
+
+
+def read_gtid(event: Event) -> GtidInfo:
+    """What capture needs of any of the three GTID events. Raises ValueError, IndexError, struct.error."""
+    return tagged_gtid_info(event.data) if event.type == GTID_TAGGED else gtid_info(event.data)
+
+
+def gtid_name(event: Event, info: GtidInfo, file: str) -> str:
+    """What its transaction is called: `uuid:number`, `uuid:tag:number`, or `file:position` of its event without GTIDs."""
+    return f"{file}:{event.start}" if event.type == ANONYMOUS_GTID else f"{tsid_text(info.tsid)}:{info.number}"

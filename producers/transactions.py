@@ -5,28 +5,26 @@ held whole; what a transaction is called and where it began is known before its 
 an applier's progress row is the first row that it changes.
 """
 
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from bisync_topology.ddl import Category, Statement, describe, read_statement
-from bisync_topology.errors import CaptureError, Where
-from producers import events
+from bisync_topology.ddl import Category, Statement
+from bisync_topology.errors import CaptureError
+from producers import events, xa
 from producers.events import Event, Query
 from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Rows
-from producers.json_opaque import UnsupportedJson
 from producers.payload import inner_events
+from producers.queries import check_no_rows, ddl_text, names_in_scope, statement_of
+from producers.refusals import DAMAGED, Spot, placed, refuse
 from producers.table_map import table_name
 from producers.tables import APPLIED, HEARTBEAT, IGNORED, ROWS, CapturedTable, Tables
-from producers.tagged_gtid import tagged_gtid_info
+from producers.tagged_gtid import read_gtid
+from producers.xa import Branch, Branches, Recall
 from schemas.records import Row
 
 __all__ = ["KIND_BARRIER", "KIND_DDL", "KIND_ROWS", "Ddl", "End", "Head", "Item", "Rows", "Transactions"]
 
-_OPS = {events.WRITE_ROWS: "c", events.UPDATE_ROWS: "u", events.DELETE_ROWS: "d"}
-_DAMAGED = (ValueError, IndexError, KeyError, struct.error)  # what reading bytes that are not as expected raises
-_GTIDS = (events.GTID, events.ANONYMOUS_GTID, events.GTID_TAGGED)
-_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
+_OPS = {events.WRITE_ROWS: "c", events.UPDATE_ROWS: "u", events.PARTIAL_UPDATE_ROWS: "u", events.DELETE_ROWS: "d"}
 
 
 class Transactions:
@@ -43,8 +41,13 @@ class Transactions:
         file: str,
         seen: int,
         skips: frozenset[str],
+        prepared: Mapping[str, Branch],
+        recall: Recall,
     ) -> None:
-        """target: the other side, for what messages advise. file: of the binlog where the events begin."""
+        """target: the other side, for what messages advise. file: of the binlog where the events begin.
+
+        prepared: XA branches that are open there, by XID. recall: reads one once more.
+        """
         self._topology = topology
         self._side = side
         self._target = target
@@ -56,7 +59,9 @@ class Transactions:
         self._head: Head | None = None
         self._touched: dict[str, None] = {}
         self._tsids: dict[bytes, str] = {}
-        self._payload: Event | None = None  # the one whose inner events are being fed
+        self._outer: Event | None = None  # the one in whose place others are being fed
+        self._branches = Branches(prepared, recall, tables.in_scope)
+        self._prepared: Mapping[str, Branch] | None = None  # for the next end, where it has changed
         self.items: list[Item] = []  # what has been read; the caller takes and clears it
 
     def feed(self, event: Event) -> None:
@@ -70,7 +75,7 @@ class Transactions:
                 self._rows(event)
             elif code == events.TABLE_MAP:
                 self._table_map(event)
-            elif code in _GTIDS:
+            elif code in events.GTIDS:
                 self._begin(event)
             elif code == events.QUERY:
                 if self._head is not None and events.is_begin(event.data):
@@ -79,34 +84,57 @@ class Transactions:
                     self._query(event)
             elif code == events.XID:
                 self._end(event)
-            elif code not in _IGNORED_EVENTS and not event.flags & events.IGNORABLE_FLAG:
+            elif code not in events.WITHOUT_CONTENT and not event.flags & events.IGNORABLE_FLAG:
                 self._other(event)
         except CaptureError as error:
             if error.where.log_file is not None:
                 raise
-            raise self._placed(event, error) from error
-        except UnsupportedJson as error:
-            raise self._unsupported(event, str(error)) from error
-        except _DAMAGED as error:
-            raise self._undecodable(event, error) from error
+            raise self._placed(error, event) from error
+        except DAMAGED as error:
+            raise self._placed(error, event) from error
 
-    def unpack(self, payload: Event) -> Iterator[Event]:
-        """The events to feed in place of a TRANSACTION_PAYLOAD_EVENT.
+    def unpack(self, event: Event) -> Iterator[Event]:
+        """What to feed in place of an event of UNPACKED: the events that it stands for, then, but for a payload, itself.
 
-        Of a transaction that is skipped only its table maps, as far as they can be read, and the event itself, which ends it.
-        Raises CaptureError with the place for a damaged one.
+        Of a compressed transaction that is skipped only its table maps, as far as they can be read, and the event itself, which
+        ends it. Raises CaptureError with the place for a damaged one.
         """
-        self._payload = payload
+        if event.type == events.QUERY and events.is_begin(event.data):
+            yield event
+            return
+        self._outer = event
         try:
-            if self._skipping():
-                with suppress(*_DAMAGED):
-                    yield from (event for event in inner_events(payload) if event.type == events.TABLE_MAP)
-                yield payload
+            if event.type != events.TRANSACTION_PAYLOAD:
+                yield from self._waited_for(event)
+                yield event
+            elif self._skipping():
+                with suppress(*DAMAGED):
+                    yield from (inner for inner in inner_events(event) if inner.type == events.TABLE_MAP)
+                yield event
             else:
-                yield from inner_events(payload)
-        except _DAMAGED as error:
-            raise self._undecodable(payload, error) from error
-        self._payload = None
+                for inner in inner_events(event):
+                    if inner.type == events.XA_PREPARE:
+                        yield from self._waited_for(inner)
+                    yield inner
+        except DAMAGED as error:
+            raise self._placed(error, event) from error
+        self._outer = None
+
+    def _waited_for(self, event: Event) -> Iterator[Event]:
+        """The rows of the XA branch that this event commits; to the table maps of the stream they are nothing."""
+        head = self._head
+        if head is None or head.skipped:
+            return
+        if event.type == events.XA_PREPARE:
+            found = self._branches.rows(head.gtid, head.file, head.pos) if xa.read_prepare(event.data)[1] else iter(())
+        else:
+            statement = xa.read_statement(events.query(event.data).statement)
+            if statement is None or statement[0] != "COMMIT":
+                return
+            found = self._branches.committed(statement[1])
+        head.xa = False
+        with self._tables.other_numbers():
+            yield from found
 
     def _other(self, event: Event) -> None:
         code = event.type
@@ -118,20 +146,22 @@ class Transactions:
             if self._head is not None:  # the server crashed inside a transaction: what it had not committed is no change
                 self._seen = self._head.seen
                 self._head = None
+        elif code == events.XA_PREPARE:
+            self._xa_prepare(event)
         elif self._skipping():
-            if code in (events.XA_PREPARE, events.TRANSACTION_PAYLOAD):  # their transaction ends with them
+            if code == events.TRANSACTION_PAYLOAD:  # its transaction ends with it
                 self._end(event)
         elif code not in events.OTHER_ROWS or self._tables.of_rows(event.data).role != IGNORED:
-            self._refuse(event, f"a binlog event of type {events.NAMES.get(code, code)}, which is not captured yet")
+            refuse(f"a binlog event of type {events.NAMES.get(code, code)}, which is not captured yet")
 
     def _check_open(self, event: Event) -> None:
         """Refuse a transaction that is not ended after rows of it were handed on; they would become part of the next one."""
         head = self._head
         if head is not None and head.kind and not head.skipped:
-            self._refuse(event, "a transaction that is not ended")
+            refuse("a transaction that is not ended")
 
     def _begin(self, event: Event) -> None:
-        info = tagged_gtid_info(event.data) if event.type == events.GTID_TAGGED else events.gtid_info(event.data)
+        info = read_gtid(event)
         pos = event.start
         if self._head is not None:  # one that has no end of its own, such as a skipped incident
             self._check_open(event)
@@ -158,24 +188,28 @@ class Transactions:
         return self._head is not None and self._head.skipped
 
     def _table_map(self, event: Event) -> None:
-        if self._skipping():
+        head = self._head
+        if head is not None and head.xa:
+            self._branches.note(event)
+        if head is not None and head.skipped:
             self._touched[".".join(table_name(event.data[events.HEADER_BYTES :]))] = None
-        else:
+        elif head is None or not head.xa:
             self._tables.map(event.data)
 
     def _rows(self, event: Event) -> None:
         head = self._head
         if head is None:
-            self._refuse(event, "a row event outside of a transaction")
-            return
-        if head.skipped:
+            refuse("a row event outside of a transaction")
+        if head.skipped or head.xa:
+            if head.xa:
+                self._branches.note(event)
             return
         table = self._tables.of_rows(event.data)
         role = table.role
         if role == IGNORED:
             return
         op = _OPS[event.type]
-        images = table.rows(event.data, 2 if op == "u" else 1)
+        images = table.rows(event.data, 2 if op == "u" else 1, partial=event.type == events.PARTIAL_UPDATE_ROWS)
         if role == ROWS:
             head.kind = KIND_ROWS
             self.items.append(Rows(head, table, op, images))
@@ -193,7 +227,7 @@ class Transactions:
             return
         origin, sequence = str(row["source_side"]), _int(row["sequence"])
         if head.kind and (origin, sequence) != (head.origin, head.origin_sequence):
-            self._refuse(event, "an applier's progress row that is not the first row of its transaction")
+            refuse("an applier's progress row that is not the first row of its transaction")
         head.origin = origin
         head.origin_sequence = self._seen = sequence
         head.origin_transactions = _int(row["transactions"])
@@ -208,18 +242,14 @@ class Transactions:
     def _query(self, event: Event) -> None:
         head = self._head
         if head is None:
-            self._refuse(event, "a statement outside of a transaction")
-            return
+            refuse("a statement outside of a transaction")
         query = events.query(event.data)
-        text = query.statement.decode("utf-8", "replace")
-        statement = read_statement(
-            text,
-            query.db,
-            ansi_quotes=bool(query.sql_mode & _ANSI_QUOTES),
-            backslash_escapes=not query.sql_mode & _NO_BACKSLASH_ESCAPES,
-        )
-        if statement.verb in ("BEGIN", "XA START") or statement.start_transaction is not None:
+        statement = statement_of(query)
+        if statement.verb == "BEGIN" or statement.start_transaction is not None:
             head.begun = True
+        if statement.category is Category.XA:
+            self._xa_statement(event, head, query)
+            return
         if head.skipped:
             self._touched |= dict.fromkeys(".".join(name) for name in statement.objects)
             self._pass(event, statement)
@@ -230,12 +260,13 @@ class Transactions:
             case Category.ACCOUNT | Category.ADMIN | Category.TEMPORARY:
                 self._pass(event, statement)
             case Category.TABLE | Category.DATABASE | Category.OBJECT:
-                names = self._in_scope(statement, query.db)
+                names = names_in_scope(self._tables, statement, query.db)
                 if names is not None:
-                    self._ddl(event, query, statement, names)
+                    self.items.append(Ddl(head, query, ddl_text(query, statement, begun=head.begun), names))
+                    head.kind = KIND_DDL
                 self._pass(event, statement)
             case _:
-                self._not_rows(event, statement)
+                check_no_rows(self._tables, statement)
                 self._pass(event, statement)
 
     def _pass(self, event: Event, statement: Statement) -> None:
@@ -248,96 +279,46 @@ class Transactions:
         if statement.verb in ("COMMIT", "ROLLBACK"):  # COMMIT ends transactions of engines without two-phase commit
             self._end(event)
         elif statement.verb not in ("SAVEPOINT", "BEGIN"):
-            self._refuse(event, f"{statement.verb} inside a transaction, which is not captured yet")
+            refuse(f"{statement.verb} inside a transaction, which is not captured yet")
 
-    def _in_scope(self, statement: Statement, default_db: str) -> tuple[str, ...] | None:
-        """Names in scope that a statement speaks of; None when it concerns nothing in scope."""
-        if statement.category is Category.DATABASE:
-            database = statement.database or default_db
-            return () if self._tables.database_in_scope(database) else None
-        if not statement.objects:
-            databases = {db for db, _ in statement.names} or {default_db}
-            return () if any(map(self._tables.database_in_scope, databases)) else None
-        names = tuple(f"{db}.{name}" for db, name in statement.objects if self._tables.in_scope(db, name))
-        return names or None
+    def _xa_statement(self, event: Event, head: Head, query: Query) -> None:
+        found = xa.read_statement(query.statement)
+        if found is None:
+            raise ValueError(f"an XA statement that is not known: {query.statement[:40]!r}")
+        verb, xid = found
+        if verb == "START":
+            head.begun = head.xa = True
+            self._branches.start()
+        elif verb != "END":
+            known = self._branches.end(xid)
+            if verb == "COMMIT" and not known and not head.skipped:
+                refuse(f"XA COMMIT {xid} of a branch that was prepared before capture began")
+            self._prepared = dict(self._branches.prepared)
+            self._end(event)
 
-    def _ddl(self, event: Event, query: Query, statement: Statement, names: tuple[str, ...]) -> None:
+    def _xa_prepare(self, event: Event) -> None:
         head = self._head
-        assert head is not None
-        if head.begun:
-            what = "CREATE TABLE … SELECT" if statement.start_transaction else f"{describe(statement)} inside a transaction"
-            self._refuse(event, f"{what}, which is not captured yet")
-        try:
-            text = query.statement.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"it is not written in UTF-8: {error}") from error
-        head.kind = KIND_DDL
-        self.items.append(Ddl(head, query, text, names))
-
-    def _not_rows(self, event: Event, statement: Statement) -> None:
-        """DML as a statement, XA, or something that could not be read: refused unless it is surely out of scope."""
-        names = statement.objects
-        if statement.category is not Category.DML or not names or any(self._tables.in_scope(*name) for name in names):
-            self._refuse(event, f"the statement {describe(statement)} in place of rows, which cannot be captured")
+        if head is None:
+            refuse("an XA PREPARE outside of a transaction")
+        xid, one_phase = xa.read_prepare(event.data)
+        if not one_phase:
+            self._branches.prepare(xid, head.gtid, head.file, head.pos, skipped=head.skipped)
+            self._prepared = dict(self._branches.prepared)
+        self._end(event)
 
     def _end(self, event: Event, pos: int = 0) -> None:
         head = self._head
         if head is None:
-            self._refuse(event, "a commit outside of a transaction")
-            return
+            refuse("a commit outside of a transaction")
         self._head = None
-        self.items.append(End(head, self._file, pos or event.end, tuple(self._touched)))
+        self.items.append(End(head, self._file, pos or event.end, tuple(self._touched), self._prepared))
+        self._prepared = None
 
-    def _where(self, event: Event, table: str | None = None) -> Where:
-        head = self._head
-        return Where(
-            side=self._side,
-            gtid=head.gtid if head else None,
-            log_file=self._file,
-            log_pos=(self._payload or event).start,
-            table=table,
-        )
-
-    def _hint(self) -> str:
-        command = f"bisync-topology skip {self._side} {self._target} --gtid {self._head.gtid if self._head else '…'} --reason …"
-        return f"`{command}` passes the whole transaction, whose rows are then to be mended by hand"
-
-    def _refuse(self, event: Event, what: str) -> None:
-        raise CaptureError(f"the binlog has {what}", code="not_captured", hint=self._hint(), where=self._where(event))
-
-    def _unsupported(self, event: Event, what: str) -> CaptureError:
-        where = self._where(event, self._tables.of_rows(event.data).full_name)
-        return CaptureError(
-            f"a row has {what}, which is not decoded yet", code="unsupported_type", hint=self._hint(), where=where
-        )
-
-    def _undecodable(self, event: Event, error: Exception) -> CaptureError:
-        what = f"an event of type {events.NAMES.get(event.type, event.type)}"
-        table = None
-        if event.type in _OPS and len(event.data) >= events.HEADER_BYTES + 6:
-            table = self._tables.of_rows(event.data).full_name
-            what = f"a row of {table}"
-        where = self._where(event, table)
-        return CaptureError(f"{what} cannot be decoded: {error}", code="undecodable", hint=self._hint(), where=where)
-
-    def _placed(self, event: Event, error: CaptureError) -> CaptureError:
-        """The same error with the event's place; the way past it is said too."""
-        hint = f"{error.hint}; or {self._hint()}" if error.hint else self._hint()
-        return CaptureError(error.message, code=error.code, hint=hint, where=self._where(event, error.where.table))
-
-
-_IGNORED_EVENTS = frozenset(
-    {
-        events.STOP,
-        events.HEARTBEAT,
-        events.HEARTBEAT_V2,
-        events.ROWS_QUERY,
-        events.PREVIOUS_GTIDS,
-        events.TRANSACTION_CONTEXT,
-        events.VIEW_CHANGE,
-        *events.STATEMENT_VALUES,  # the statement that they belong to follows, and decides
-    }
-)
+    def _placed(self, error: Exception, event: Event) -> CaptureError:
+        gtid = None if self._head is None else self._head.gtid
+        spot = Spot(self._side, self._target, gtid, self._file, (self._outer or event).start)
+        of_rows = event.type in _OPS and len(event.data) >= events.HEADER_BYTES + 6 and not isinstance(error, CaptureError)
+        return placed(error, spot, event, self._tables.of_rows(event.data).full_name if of_rows else None)
 
 
 def _named(table: CapturedTable, image: Row) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
 """Capture up to its items, against a real server: stream, tables, transactions; no Kafka."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pymysql
@@ -8,11 +8,12 @@ from pymysql.cursors import Cursor
 
 from bisync_topology.scope import Scope
 from bisync_topology.topology import MySQL
-from producers.capture import BinlogStream, Position
+from producers.capture import BinlogStream, Position, recall
 from producers.events import Event
 from producers.gtids import GtidSet
 from producers.tables import Tables
 from producers.transactions import End, Item, Transactions
+from producers.xa import Branch
 from sandbox.mysql import MySQLServer
 
 SERVER_ID = 77_000_001
@@ -42,6 +43,7 @@ class Capture:
         *,
         skips: Sequence[str] = (),
         seen: int = 0,
+        prepared: Mapping[str, Branch] | None = None,
     ) -> None:
         self.server = server
         position = position or here(server)
@@ -59,7 +61,10 @@ class Capture:
             file=position.file,
             seen=seen,
             skips=frozenset(skips),
+            prepared=prepared or {},
+            recall=self._recall,
         )
+        self.recalled = 0  # XA branches that were read once more
         self.events: list[Event] = []  # of the last call of items()
         self.stream = BinlogStream(settings(server), SERVER_ID, position)
 
@@ -83,6 +88,12 @@ class Capture:
                     if isinstance(item, End):
                         self._done.add(item.head.tsid, item.head.number)
         return list(items)
+
+    def _recall(self, branch: Branch) -> Iterator[Event]:
+        self.recalled += 1
+        tsid, _, number = branch.gtid.rpartition(":")
+        position = Position(self._done.without(tsid, int(number)), branch.file, branch.pos)
+        return recall(settings(self.server), SERVER_ID + 1, position, branch.gtid)
 
     def close(self) -> None:
         """Close both connections."""

@@ -135,17 +135,26 @@ def test_what_a_compressed_transaction_may_hold_besides(source: MySQLServer, pla
         run(session, "DELETE FROM t", "DELETE FROM u")
 
 
-def test_partial_json_inside_stops_and_is_skipped(source: MySQLServer, plain: Any, session: Any) -> None:
-    """What is not captured outside is not captured inside; `skip` passes the transaction and names its tables."""
+def test_partial_json_inside(source: MySQLServer, plain: Any, session: Any) -> None:
+    """What is captured outside is captured inside."""
     run(plain, "CREATE TABLE j (id INT PRIMARY KEY, j JSON)")
     run(plain, """INSERT INTO j VALUES (1, '{"a": 1, "b": "some text that makes the document longer"}')""")
     run(session, "SET SESSION binlog_row_value_options = PARTIAL_JSON")
+    with Capture(source, ["d_zip"]) as capture:
+        run(session, "UPDATE j SET j = JSON_SET(j, '$.a', 2)")
+        ((_, _, (_, after)),) = images(capture.items())
+    assert after == (1, '{"a": 2, "b": "some text that makes the document longer"}')
+
+
+def test_what_is_refused_inside_is_skipped(source: MySQLServer, plain: Any, session: Any) -> None:
+    """What is not captured outside is not captured inside; `skip` passes the transaction and names its tables."""
+    run(plain, "CREATE TABLE j (id INT PRIMARY KEY, v INT)", "INSERT INTO j VALUES (1, 1)")
     start = here(source)
-    run(session, "BEGIN", "INSERT INTO t VALUES (1, 'a')", "UPDATE j SET j = JSON_SET(j, '$.a', 2)", "COMMIT")
-    run(session, "INSERT INTO t VALUES (2, 'later')")
-    with Capture(source, ["d_zip"], start) as capture, pytest.raises(CaptureError, match="PARTIAL_UPDATE_ROWS") as raised:
+    run(session, "BEGIN", "INSERT INTO t VALUES (1, 'a')", "SET SESSION binlog_row_image = MINIMAL")
+    run(session, "UPDATE j SET v = 2", "SET SESSION binlog_row_image = FULL", "COMMIT", "INSERT INTO t VALUES (2, 'later')")
+    with Capture(source, ["d_zip"], start) as capture, pytest.raises(CaptureError, match="lacks columns") as raised:
         capture.items()
-    assert raised.value.code == "not_captured"
+    assert raised.value.code == "row_image"
     assert raised.value.where.log_file == start.file
     assert raised.value.where.gtid is not None
     with Capture(source, ["d_zip"], start, skips=[raised.value.where.gtid]) as capture:

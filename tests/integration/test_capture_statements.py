@@ -287,14 +287,6 @@ def test_create_select_out_of_scope(capture: Capture, cursor: Cursor) -> None:
     assert [type(item) for item in items] == [End, Ddl, End]
 
 
-def test_xa_out_of_scope_is_refused_too(capture: Capture, cursor: Cursor) -> None:
-    """XA START does not say what its transaction will touch, nor XA COMMIT what it did: it stops wherever it is."""
-    cursor.execute("CREATE TABLE d_out.t (id INT PRIMARY KEY)")
-    run(cursor, "XA START 'x'", "INSERT INTO d_out.t VALUES (1)", "XA END 'x'", "XA PREPARE 'x'", "XA COMMIT 'x'")
-    with pytest.raises(CaptureError, match="XA START"):
-        capture.items()
-
-
 def test_statement_dml_out_of_scope_passes(source: MySQLServer, capture: Capture, cursor: Cursor) -> None:
     """A session that logs statements does not stop anything with tables that no direction carries."""
     run(cursor, "CREATE TABLE d_out.t (id INT PRIMARY KEY AUTO_INCREMENT, v DOUBLE)", "CREATE TABLE t (id INT PRIMARY KEY)")

@@ -28,6 +28,8 @@ PURE = (
     "producers.rows",
     "producers.table_map",
     "producers.json_binary",
+    "producers.json_diff",
+    "producers.xa",
     "producers.events",
     "producers.gtids",
     "producers.payload",

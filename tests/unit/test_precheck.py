@@ -89,7 +89,6 @@ def test_all_in_order() -> None:
         ("binlog_format", "STATEMENT", "SET PERSIST binlog_format = 'ROW';"),
         ("binlog_row_image", "MINIMAL", "SET PERSIST binlog_row_image = 'FULL';"),
         ("binlog_row_metadata", "MINIMAL", "SET PERSIST binlog_row_metadata = 'FULL';"),
-        ("binlog_row_value_options", "PARTIAL_JSON", "SET PERSIST binlog_row_value_options = '';"),
         ("log_bin", "OFF", "log_bin = binlog"),
         ("server_id", "0", "SET PERSIST server_id = 1;"),
     ],
