@@ -32,7 +32,6 @@ VARIABLES = (
     "binlog_format",
     "binlog_row_image",
     "binlog_row_metadata",
-    "binlog_row_value_options",
     "gtid_mode",
     "log_bin",
     "server_id",

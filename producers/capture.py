@@ -217,7 +217,6 @@ def recall(mysql: MySQL, server_id: int, position: Position, gtid: str) -> Itera
                             raise CaptureError(
                                 f"the transaction {found} stands where {gtid} was read before",
                                 code="binlog_purged",
-                                where=Where(gtid=gtid, log_file=stream.file, log_pos=event.start),
                             )
                         inside = True
                     elif inside and (event.type == events.TABLE_MAP or event.type in events.ROWS):

@@ -86,11 +86,7 @@ class Transactions:
                 self._end(event)
             elif code not in events.WITHOUT_CONTENT and not event.flags & events.IGNORABLE_FLAG:
                 self._other(event)
-        except CaptureError as error:
-            if error.where.log_file is not None:
-                raise
-            raise self._placed(error, event) from error
-        except DAMAGED as error:
+        except (CaptureError, *DAMAGED) as error:
             raise self._placed(error, event) from error
 
     def unpack(self, event: Event) -> Iterator[Event]:
@@ -116,7 +112,7 @@ class Transactions:
                     if inner.type == events.XA_PREPARE:
                         yield from self._waited_for(inner)
                     yield inner
-        except DAMAGED as error:
+        except (CaptureError, *DAMAGED) as error:
             raise self._placed(error, event) from error
         self._outer = None
 
@@ -315,6 +311,8 @@ class Transactions:
         self._prepared = None
 
     def _placed(self, error: Exception, event: Event) -> CaptureError:
+        if isinstance(error, CaptureError) and error.where.log_file is not None:
+            raise error  # it has its place
         gtid = None if self._head is None else self._head.gtid
         spot = Spot(self._side, self._target, gtid, self._file, (self._outer or event).start)
         of_rows = event.type in _OPS and len(event.data) >= events.HEADER_BYTES + 6 and not isinstance(error, CaptureError)

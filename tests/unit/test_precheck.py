@@ -17,7 +17,6 @@ VARIABLES = {
     "binlog_format": "ROW",
     "binlog_row_image": "FULL",
     "binlog_row_metadata": "FULL",
-    "binlog_row_value_options": "",
     "gtid_mode": "ON",
     "log_bin": "ON",
     "server_id": "7",
