@@ -1,5 +1,6 @@
 """Every type on its way from one server to the other: SQL of others, and random tables, equal in bytes at both ends."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,13 +41,19 @@ def tables(world: World, database: str, side: str = "east") -> list[str]:
     return [name for (name,) in world.sql(side, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {wanted} ORDER BY 1")]
 
 
-def contents(world: World, side: str, database: str, table: str) -> list[tuple[object, ...]]:
-    """Every row in bytes; documents also with the types of what they hold."""
+def columns_of(world: World, side: str, database: str, table: str) -> list[tuple[str, str]]:
+    """(name, data type) of each column."""
     found = world.sql(
         side,
         "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
         f" WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = {quote_text(table)} ORDER BY ORDINAL_POSITION",
     )
+    return [(str(name), str(data_type)) for name, data_type in found]
+
+
+def contents(world: World, side: str, database: str, table: str) -> list[tuple[object, ...]]:
+    """Every row in bytes; documents also with the types of what they hold."""
+    found = columns_of(world, side, database, table)
     columns = [in_bytes(quoted(name), data_type) for name, data_type in found]
     # a number that was UNSIGNED where it was made prints, and compares, as any other integer
     columns += [f"REPLACE(JSON_TYPE({quoted(name)}), 'UNSIGNED ', '')" for name, data_type in found if data_type == "json"]
@@ -138,3 +145,82 @@ def test_random_tables_arrive_in_bytes(world: World) -> None:
     world.run("wait", "--timeout", "600")
     assert assert_equal(world, world.db) == TABLES * (ROWS - ROWS // 2)
     assert {each["conflicts"] for each in world.status()["directions"]} == {0}
+
+
+# --- the guard, on rows of every type --------------------------------------------------------------------------------
+
+
+def equal_to_mysql(data_type: str, one: object, other: object) -> bool:
+    """Whether two values, in bytes, are one to a comparison: 0.0 and -0.0, and a document's numbers in other digits."""
+    if one == other or one is None or other is None or data_type not in ("float", "double", "json"):
+        return one == other
+    texts = [bytes.fromhex(str(value)).decode("utf-8", "replace") for value in (one, other)]
+    if data_type in ("float", "double"):
+        return float(texts[0]) == float(texts[1])
+    return bool(json.loads(texts[0]) == json.loads(texts[1]))
+
+
+def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object, ...]]:
+    """id → the row in bytes."""
+    found = columns_of(world, side, world.db, table.name)
+    columns = ", ".join(["id", *(in_bytes(quoted(name), data_type) for name, data_type in found)])
+    rows = world.sql(side, "SET time_zone = '+00:00'", f"SELECT {columns} FROM {quoted(world.db, table.name)}")
+    return {int(key): tuple(row) for key, *row in rows}
+
+
+def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
+    """Change a column of some rows at west alone; gives the ids of those that now differ."""
+    planted = set()
+    types = [data_type for _, data_type in columns_of(world, "west", world.db, table.name)]
+    for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
+        column = chance.choice(table.columns)
+        before = by_id(world, "west", table)[number]
+        with printing(world.sides["west"]) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_log_bin = 0")
+            cursor.execute(f"USE {world.db}")
+            cursor.execute(f"UPDATE {table.name} SET {column.quoted} = {column.literal(chance)} WHERE id = {number}")
+        after = by_id(world, "west", table)[number]
+        if not all(map(equal_to_mysql, types, before, after)):
+            planted.add(number)
+    return planted
+
+
+def test_planted_differences_are_found_and_no_others(world: World) -> None:
+    """Rows that differ at the target in one column are conflicts, each once, and rows that do not are none, whatever their types.
+
+    Under `ignore` a row in conflict stays: after a change of every row, and after their deletion, just those that were planted
+    are as they were.
+    """
+    for direction in world.topology["directions"]:
+        direction["on_conflict"] = "ignore"
+    made = [RandomTable(f"r{n}", Random(9_000_011 + n)) for n in range(TABLES)]
+    with printing(world.servers.east) as connection, connection.cursor() as cursor:
+        cursor.execute(f"USE {world.db}")
+        for table in made:
+            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    world.up()
+    write(world, "east", made, RandomTable.fill)
+    chance = Random(5)
+    planted = {table.name: plant(world, table, chance) for table in made}
+    west = {table.name: by_id(world, "west", table) for table in made}
+    before = {table.name: by_id(world, "east", table) for table in made}
+    write(world, "east", made, RandomTable.update)
+    expected = set()
+    for table in made:
+        after = by_id(world, "east", table)
+        changed = {number for number, row in after.items() if row != before[table.name][number]}
+        expected |= {(table.name, number) for number in changed & planted[table.name]}
+        now = by_id(world, "west", table)
+        assert {number for number in now if now[number] != after[number]} <= planted[table.name]
+        assert all(now[number] == west[table.name][number] for number in planted[table.name])
+    found = world.sql("west", f"SELECT table_name, row_key->'$.id', type FROM {world.control}.conflicts")
+    assert {(name.partition(".")[2], int(key)) for name, key, _ in found} == expected
+    assert {kind for *_, kind in found} == {"update_differs"}
+    assert len(found) == len(expected)
+    for table in made:
+        world.sql("east", f"DELETE FROM {quoted(world.db, table.name)}")
+    world.run("wait", "--timeout", "600")
+    for table in made:
+        left = by_id(world, "west", table)
+        assert left.keys() == planted[table.name] and all(left[number] == west[table.name][number] for number in left)
+    print(f"{sum(map(len, planted.values()))} rows of {TABLES * ROWS} were planted and found, twice")
