@@ -8,16 +8,17 @@ from typing import Any
 
 import pymysql
 import pytest
-from both_readers import Ours, library_changes, library_events, ours
+from both_readers import Ours, captured, library_changes, library_events, ours
 from capturing import Capture, here
 from pymysqlreplication.event import XidEvent
 from pymysqlreplication.json_binary import JsonDiff
 from pymysqlreplication.row_event import WriteRowsEvent
 
+from bisync_topology.errors import CaptureError
 from producers import events
 from producers.capture import Position
 from producers.server import read_server
-from producers.transactions import End
+from producers.transactions import End, Rows
 from sandbox.mysql import MySQLServer
 
 OBJECTS = ["d_vanish"]
@@ -30,7 +31,7 @@ def session(source: MySQLServer) -> Iterator["pymysql.Connection[Any]"]:
     with source.connect() as connection:
         run(connection, "DROP DATABASE IF EXISTS d_vanish", "CREATE DATABASE d_vanish", "USE d_vanish")
         run(connection, "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20))", "CREATE TABLE j (id INT PRIMARY KEY, v JSON)")
-        run(connection, "INSERT INTO t VALUES (1, 'a')")
+        run(connection, "INSERT INTO t VALUES (1, 'a')", "CREATE TABLE m (id INT PRIMARY KEY, v LONGTEXT) ENGINE=MyISAM")
         run(connection, f"INSERT INTO j VALUES (1, '{DOCUMENT}')")
         yield connection
     with source.connect() as connection:
@@ -42,6 +43,16 @@ def run(connection: "pymysql.Connection[Any]", *statements: str) -> None:
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
+
+
+def incident(source: MySQLServer, session: Any) -> None:
+    """A change of a table without transactions that is made and cannot be logged."""
+    run(session, "SET GLOBAL max_binlog_stmt_cache_size = 4096, GLOBAL binlog_stmt_cache_size = 4096")
+    try:
+        with source.connect(database="d_vanish") as other, pytest.raises(pymysql.err.MySQLError, match="stmt_cache_size"):
+            run(other, "INSERT INTO m VALUES (1, REPEAT('x', 100000))")
+    finally:
+        run(session, "SET GLOBAL max_binlog_stmt_cache_size = DEFAULT, GLOBAL binlog_stmt_cache_size = DEFAULT")
 
 
 @pytest.mark.parametrize(
@@ -63,20 +74,32 @@ def test_sessions_whose_rows_do_not_come(source: MySQLServer, session: Any, sett
 
 def test_an_incident(source: MySQLServer, session: Any) -> None:
     """Rows that the server could not log leave an incident in the binlog: nothing to the library, a stop to capture."""
-    run(session, "CREATE TABLE m (id INT PRIMARY KEY, v LONGTEXT) ENGINE=MyISAM")
     position = here(source)
-    run(session, "SET GLOBAL max_binlog_stmt_cache_size = 4096, GLOBAL binlog_stmt_cache_size = 4096")
-    try:
-        with source.connect(database="d_vanish") as other, pytest.raises(pymysql.err.MySQLError, match="stmt_cache_size"):
-            run(other, "INSERT INTO m VALUES (1, REPEAT('x', 100000))")
-    finally:
-        run(session, "SET GLOBAL max_binlog_stmt_cache_size = DEFAULT, GLOBAL binlog_stmt_cache_size = DEFAULT")
+    incident(source, session)
     with session.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM m")
         assert cursor.fetchall() == ((1,),), "it is stored, and was not logged"
     found = {type(event).__name__ for event in library_events(source, position, filter_non_implemented_events=True)}
     assert found <= {"RotateEvent", "FormatDescriptionEvent", "PreviousGtidsEvent", "HeartbeatLogEvent", "GtidEvent"}
     assert ours(source, position, OBJECTS) == "not_captured"
+
+
+@pytest.mark.xfail(strict=True, reason="the rotation that follows an incident drops the skipped transaction without its end")
+def test_a_skipped_incident(source: MySQLServer, session: Any) -> None:
+    """`skip` leads past an incident: its end is told, so that it is in the checkpoint's set and the skip is used up."""
+    position = here(source)
+    incident(source, session)
+    run(session, "INSERT INTO t VALUES (2, 'later')")
+    with pytest.raises(CaptureError, match="INCIDENT") as raised:
+        captured(source, position, OBJECTS)
+    gtid = raised.value.where.gtid
+    assert gtid is not None
+    with Capture(source, OBJECTS, position, skips=[gtid]) as capture:
+        items = capture.transactions.items
+        while not any(isinstance(item, Rows) for item in items):  # `capture.items()` would wait for the end for ever
+            for event in capture.stream.read(capture.transactions.unpack):
+                capture.transactions.feed(event)
+        assert [(item.head.gtid, item.head.skipped) for item in items[:1] if isinstance(item, End)] == [(gtid, True)]
 
 
 def test_a_start_behind_the_table_map(source: MySQLServer, session: Any) -> None:
@@ -116,12 +139,6 @@ def test_cascades(source: MySQLServer, session: Any) -> None:
     run(session, "SET foreign_key_checks = 0", "UPDATE c SET p = 2", "UPDATE p SET id = 2")
 
 
-# --- not carried yet ------------------------------------------------------------------------------------------------
-# What capture stops with today. Where one is built, its line below becomes True, and what is carried is asserted.
-
-PARTIAL_JSON_IS_CARRIED = False
-XA_IS_CARRIED = False
-
 XA = ("XA START 'x'", "INSERT INTO t VALUES (2, 'b')", "XA END 'x'", "XA PREPARE 'x'")
 PARTIAL_JSON = ("SET binlog_row_value_options = PARTIAL_JSON", "UPDATE j SET v = JSON_SET(v, '$.a', 10, '$.b', 20)")
 CHANGED = DOCUMENT.replace("1", "10").replace("2", "20")
@@ -140,41 +157,33 @@ def whole_row(found: Sequence[Any]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("statements", "library", "is_carried", "carried"),
+    ("statements", "library", "capture"),
     [
-        pytest.param(
-            PARTIAL_JSON,
-            one_difference,
-            PARTIAL_JSON_IS_CARRIED,
-            [("j", "u", [(1, DOCUMENT), (1, CHANGED)])],
-            id="partial JSON",
-        ),
-        pytest.param((*XA, "XA ROLLBACK 'x'"), whole_row, XA_IS_CARRIED, [], id="XA rolled back"),
-        pytest.param((*XA, "XA COMMIT 'x'"), whole_row, XA_IS_CARRIED, [("t", "c", [(2, "b")])], id="XA committed"),
+        pytest.param(PARTIAL_JSON, one_difference, [("j", "u", [(1, DOCUMENT), (1, CHANGED)])], id="partial JSON"),
+        pytest.param((*XA, "XA ROLLBACK 'x'"), whole_row, [], id="XA rolled back"),
+        pytest.param((*XA, "XA COMMIT 'x'"), whole_row, [("t", "c", [(2, "b")])], id="XA committed"),
     ],
 )
-def test_forms_that_are_not_carried_yet(
-    source: MySQLServer,
-    session: Any,
-    statements: Sequence[str],
-    library: Callable[[Sequence[Any]], bool],
-    is_carried: bool,
-    carried: Ours,
+def test_changes_in_parts(
+    source: MySQLServer, session: Any, statements: Sequence[str], library: Callable[[Sequence[Any]], bool], capture: Ours
 ) -> None:
-    """The library gives one of two differences, and rows of a transaction that is rolled back; capture stops."""
+    """The library gives one of two differences, and rows that are rolled back; capture gives what there is at the end."""
     position = here(source)
     run(session, *statements)
     assert library(library_changes(source, position))
-    assert ours(source, position, OBJECTS) == (carried if is_carried else "not_captured")
+    assert ours(source, position, OBJECTS) == capture
 
 
 def test_prepared_is_not_committed(source: MySQLServer, session: Any) -> None:
-    """The library gives the rows of an XA transaction that is only prepared, before anybody has decided; capture stops."""
-    position = here(source)
-    run(session, *XA)
-    try:
-        assert whole_row(library_changes(source, position))
-        if not XA_IS_CARRIED:
-            assert ours(source, position, OBJECTS) == "not_captured"
-    finally:
-        run(session, "XA ROLLBACK 'x'")
+    """The library gives the rows of an XA transaction that is only prepared; capture waits until it is decided about."""
+    with Capture(source, OBJECTS) as capture:
+        position = here(source)
+        run(session, *XA)
+        try:
+            assert whole_row(library_changes(source, position))
+            assert [type(item) for item in capture.items()] == [End]
+        finally:
+            run(session, "XA COMMIT 'x'")
+        rows, end = capture.items()
+        assert isinstance(rows, Rows) and isinstance(end, End)
+        assert rows.images == [(2, "b")]
