@@ -11,6 +11,8 @@ import fastavro
 import pytest
 
 from schemas.avro_bytes import compile_reader, compile_writer, varint
+from schemas.list_records import decode_ddl, encode_ddl, transaction_decoder, transaction_encoder
+from schemas.records import DdlEvent, TransactionRecord
 from schemas.values import KINDS
 
 
@@ -61,8 +63,17 @@ def test_an_array_of_nothing() -> None:
 
 
 def test_bytes_behind_a_value() -> None:
-    """fastavro takes what is left over without a word; our reader says where the row ended."""
+    """fastavro takes what is left over without a word; our reader says where a row ended, and a longer list record is refused."""
     schema = fastavro.parse_schema({"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]})
     assert fastavro.schemaless_reader(BytesIO(b"\x02left over"), schema) == {"a": 1}  # type: ignore[call-arg]
     row, end = compile_reader(["long"])(b"\x02\x02left over", 0)
     assert (row, end) == ((1,), 2)
+    ddl = DdlEvent(1, 0, "DROP TABLE t", "d", 0, "", (255, 255, 255), ("d.t",))
+    with pytest.raises(ValueError, match="bytes behind"):
+        decode_ddl(encode_ddl(ddl) + b"\0")
+    record = TransactionRecord(
+        sequence=1, piece=0, last=True, kind="rows", stream="s", gtid="u:1", committed_at=0, origin=None, origin_sequence=0,
+        origin_transactions=0, seen=0, fk_checks=False, barrier=0, events=(),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="bytes behind"):
+        transaction_decoder()(transaction_encoder()(record) + b"\0")
