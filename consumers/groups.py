@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pymysql.err
@@ -89,7 +90,11 @@ class Groups:
             if skipped:
                 self._skip(piece)
             elif ddl:
-                self._ddl(piece)
+                try:
+                    self._ddl(piece)
+                except ValueError as error:
+                    hint = "run producers and appliers of one version"
+                    raise self._stopped(ApplyError(str(error), code="undecodable", hint=hint), record, ()) from error
             elif in_pieces:
                 self._piece(piece)
             else:
@@ -179,7 +184,8 @@ class Groups:
         record = piece.record
         progress = Progress()
         progress.add(piece, applied=False)
-        self._skipped_tables |= self._tables_of(piece)
+        with suppress(ApplyError, ValueError):  # that it cannot be read may be why it is skipped
+            self._skipped_tables |= self._tables_of(piece)
         if not record.last:
             self._pass(progress)
             return

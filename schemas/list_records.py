@@ -102,6 +102,9 @@ def _read(schema: Any, value: bytes) -> Any:
     buffer = BytesIO(value)
     buffer.seek(HEADER_BYTES)
     try:
-        return fastavro.schemaless_reader(buffer, schema, None)
+        fields = fastavro.schemaless_reader(buffer, schema, None)
     except (EOFError, LookupError, struct.error) as error:
         raise ValueError(f"the bytes are no record of the list: {error!r}") from error
+    if buffer.tell() != len(value):  # fastavro passes over them
+        raise ValueError(f"the bytes are no record of the list: {len(value) - buffer.tell()} bytes behind it")
+    return fields

@@ -1,0 +1,93 @@
+"""`skip` on the applier's side: it leads past a transaction whatever cannot be read of it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bisync_topology.errors import ApplyError
+from consumers.assemble import Assembled
+from consumers.groups import Groups
+from schemas.framing import frame
+from schemas.list_records import encode_ddl
+from schemas.records import DdlEvent, TransactionRecord
+
+GTID = "u:7"
+DDL = encode_ddl(DdlEvent(7, 0, "DROP TABLE t", "shop", 0, "", (255, 255, 255), ("shop.t",)))
+
+
+class Target:
+    """The writer and its parts, as far as groups use them: notes what was skipped and how often it committed."""
+
+    def __init__(self) -> None:
+        self.commits: list[Any] = []
+        self.passed: list[tuple[str, tuple[str, ...]]] = []
+        self.conflicts = SimpleNamespace(skipped=lambda record, tables: self.passed.append((record.gtid, tables)))
+
+    def begin(self, *_: object, **__: object) -> None:
+        """Nothing to move."""
+
+    def commit(self, progress: Any) -> None:
+        """Note it."""
+        self.commits.append(progress.sequence)
+
+
+class Tables:
+    """One schema is known, every other is lost."""
+
+    def name(self, identity: int) -> str:
+        """`db.table` of a schema id."""
+        if identity != 1:
+            raise ApplyError("the schema is not there", code="schema_lost")
+        return "shop.t"
+
+
+def piece(kind: str, *values: bytes) -> Assembled:
+    """A transaction of these events."""
+    record = TransactionRecord(
+        sequence=7, piece=0, last=True, kind=kind, stream="s", gtid=GTID, committed_at=0, origin=None, origin_sequence=0,
+        origin_transactions=0, seen=0, fk_checks=True, barrier=0, events=(),
+    )  # fmt: skip
+    return Assembled(record, list(values), {}, dropped=False)
+
+
+def groups(target: Target, *skips: str) -> Groups:
+    """A direction whose skips are these."""
+    whatever: Any = target
+    tables: Any = Tables()
+    return Groups(
+        direction=("east", "west"),
+        rows=whatever,
+        writer=whatever,
+        tables=tables,
+        assembler=SimpleNamespace(repeated=0),  # type: ignore[arg-type]
+        on_commit=lambda positions: None,
+        skips=lambda: frozenset(skips),
+    )
+
+
+@pytest.mark.parametrize(
+    ("skipped", "tables"),
+    [
+        (piece("rows", frame(1) + b"\x0e\0"), ("shop.t",)),
+        (piece("rows", frame(2) + b"\x0e\0", frame(1) + b"\x0e\0"), ()),
+        (piece("rows", b"\x01" + frame(1)), ()),
+        (piece("ddl", DDL), ("shop.t",)),
+        (piece("ddl", frame(3) + DDL[5:]), ()),
+        (piece("ddl", DDL + b"\0"), ()),
+    ],
+)
+def test_what_cannot_be_read_is_passed(skipped: Assembled, tables: tuple[str, ...]) -> None:
+    """A lost schema, a damaged event, a DDL of another version: what they stop with advises `skip`, and it passes them."""
+    target = Target()
+    groups(target, GTID).apply([skipped])
+    assert target.passed == [(GTID, tables)]
+    assert target.commits == [7]
+
+
+def test_a_ddl_that_cannot_be_read_stops() -> None:
+    """It is an error of the direction with its transaction and the way past it, not the end of the process."""
+    with pytest.raises(ApplyError) as raised:
+        groups(Target()).apply([piece("ddl", frame(3) + DDL[5:])])
+    assert (raised.value.code, raised.value.where.gtid) == ("undecodable", GTID)
+    assert f"bisync-topology skip east west --gtid {GTID}" in (raised.value.hint or "")
