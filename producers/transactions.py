@@ -145,7 +145,7 @@ class Transactions:
         elif code == events.XA_PREPARE:
             self._xa_prepare(event)
         elif self._skipping():
-            if code == events.TRANSACTION_PAYLOAD:  # its transaction ends with it
+            if code in (events.TRANSACTION_PAYLOAD, events.INCIDENT):  # their transaction ends with them
                 self._end(event)
         elif code not in events.OTHER_ROWS or self._tables.of_rows(event.data).role != IGNORED:
             refuse(f"a binlog event of type {events.NAMES.get(code, code)}, which is not captured yet")
@@ -159,7 +159,7 @@ class Transactions:
     def _begin(self, event: Event) -> None:
         info = read_gtid(event)
         pos = event.start
-        if self._head is not None:  # one that has no end of its own, such as a skipped incident
+        if self._head is not None:  # one that has no end of its own
             self._check_open(event)
             self._end(event, pos)
         if event.type == events.ANONYMOUS_GTID:

@@ -705,7 +705,7 @@ def test_skip_of_xa_commit() -> None:
 
 
 def test_skip_of_an_incident() -> None:
-    """An incident has no end of its own; the next transaction is its end, and what was skipped is told."""
+    """It is the end of its transaction: a rotation follows, behind which nothing would be left of it."""
     _skipped(Log(skips=[GTID]).gtid().write(events.INCIDENT, bytes(4)))
 
 
