@@ -1,8 +1,10 @@
 """What clients do besides plain row changes, as a live server logs it: DDL with its context, triggers, cascades, partitions."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pymysql.err
 import pytest
 from capturing import Capture
 from pymysql.cursors import Cursor
@@ -210,6 +212,41 @@ def test_savepoints(capture: Capture, cursor: Cursor) -> None:
     items = capture.items()
     assert [images for _, _, images in rows(items)] == [[(1,)], [(3,)]]
     assert len([item for item in items if isinstance(item, End)]) == 1
+
+
+@pytest.mark.parametrize("engine", ["InnoDB", "MyISAM"])
+def test_statements_and_transactions_that_were_rolled_back(capture: Capture, cursor: Cursor, engine: str) -> None:
+    """A statement that fails on its way leaves what its engine has kept of it: of InnoDB nothing, of MyISAM the rows before."""
+    cursor.execute(f"CREATE TABLE m (id INT PRIMARY KEY) ENGINE={engine}")
+    cursor.execute("INSERT INTO m VALUES (3)")
+    capture.items()
+    with pytest.raises(pymysql.err.IntegrityError):
+        cursor.execute("INSERT INTO m VALUES (1), (2), (3), (4)")
+    run(cursor, "BEGIN", "INSERT INTO m VALUES (6)", "ROLLBACK", "BEGIN", "INSERT INTO m VALUES (7)")
+    with pytest.raises(pymysql.err.IntegrityError):
+        cursor.execute("INSERT INTO m VALUES (8), (3)")
+    run(cursor, "INSERT INTO m VALUES (9)", "COMMIT")
+    captured = [row[0] for _, _, images in rows(capture.items()) for row in images]
+    cursor.execute("SELECT id FROM m ORDER BY id")
+    there = [number for (number,) in cursor.fetchall()]
+    assert sorted([3, *captured]) == there == ([3, 7, 9] if engine == "InnoDB" else [1, 2, 3, 6, 7, 8, 9])
+
+
+def test_load_data(source: MySQLServer, capture: Capture, cursor: Cursor, tmp_path: Path) -> None:
+    """LOAD DATA is logged as the rows that it has put there."""
+    cursor.execute("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(20))")
+    file = tmp_path / "rows.tsv"
+    file.write_text("".join(f"{n}\tgröße {n}\n" for n in range(500)), encoding="utf-8")
+    capture.items()
+    cursor.execute("SET GLOBAL local_infile = ON")
+    try:
+        with source.connect(database="d_shop", local_infile=True) as connection, connection.cursor() as loading:
+            loading.execute(f"LOAD DATA LOCAL INFILE '{file}' INTO TABLE t CHARACTER SET utf8mb4")
+            connection.commit()
+    finally:
+        cursor.execute("SET GLOBAL local_infile = OFF")
+    loaded = [image for _, _, images in rows(capture.items()) for image in images]
+    assert loaded == [(n, f"größe {n}") for n in range(500)]
 
 
 def test_the_statements_text_beside_its_rows(capture: Capture, cursor: Cursor) -> None:
