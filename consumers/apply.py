@@ -2,8 +2,9 @@
 
 The commit, in code order:
 1. the progress row is moved, compare and set: it is the origin marker, and whoever else moved it has taken over;
-2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, or a duplicate key, is undone and
-   its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside them;
+2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, a duplicate key or a foreign key
+   that refuses, is undone and its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside
+   them. A conflict that stops the direction does so at the end of its transaction, so that all of them are known;
 3. the positions of every partition touched are written;
 4. the target commits. Only then is Kafka told (consumers/pipeline.py).
 """
@@ -24,12 +25,11 @@ from bisync_topology.ownership import LOCK_TIMEOUT
 from consumers.changes import Change, runs
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
-from consumers.resolve import resolve
+from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY, resolve
 from consumers.tables import AppliedTable
 from consumers.target_rows import TargetRows
 from schemas.records import Row
 
-DUPLICATE_KEY = 1062
 KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 
 
@@ -55,7 +55,7 @@ class Writer:
     def write(self, changes: Sequence[Change]) -> None:
         """Step 2, for as many changes as are at hand.
 
-        Raises ConflictStop where the policy wants the direction to stop, pymysql.err.MySQLError.
+        Raises ConflictStop where more conflicts wait for a decision than are kept, pymysql.err.MySQLError.
         """
         for table, op, run in runs(changes):
             start = 0
@@ -64,14 +64,13 @@ class Writer:
                 start += len(part)
                 if not self._batch(op, len(part), sql):
                     for change in batch:
-                        self.conflicts.add(resolve(self._connection, change, self.conflicts.stop))
+                        self.conflicts.add(resolve(self._connection, change))
             failpoints.reach("applier.mid_rows")
 
     def commit(self, progress: Progress) -> None:
-        """Steps 3 and 4."""
-        conflicts = self.conflicts.write()
-        if conflicts:
-            self._rows.add_conflicts(conflicts)
+        """Steps 3 and 4. Raises ConflictStop where the policy wants the direction to stop."""
+        self.conflicts.check()
+        self._rows.add_conflicts(*self.conflicts.write(progress.sequence))
         self._rows.write_offsets(progress.positions)
         failpoints.reach("applier.before_commit")
         self._connection.commit()
@@ -100,7 +99,7 @@ class Writer:
         try:
             found = self._query(sql)
         except pymysql.err.IntegrityError as error:
-            if error.args[0] != DUPLICATE_KEY:
+            if error.args[0] not in (DUPLICATE_KEY, *FOREIGN_KEY):
                 raise
             found = -1
         if found == number:

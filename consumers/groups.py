@@ -266,7 +266,10 @@ class Groups:
         remedy = error.hint or f"mend the target, then `bisync-topology resume {direction}`"
         if isinstance(error, ConflictStop):
             error.conflict_id = self._writer.conflicts.record_pending(error)
-            remedy = f"mend the row on either side, then `bisync-topology resume {direction}`"
+            remedy = (
+                f"`bisync-topology conflicts show {error.conflict_id}` has the rows; mend the row on either side, or change the "
+                f"policy, then `bisync-topology resume {direction}`"
+            )
         error.hint = f"{remedy}; or `bisync-topology skip {direction} --gtid {record.gtid} --reason …` passes the transaction"
         return error
 

@@ -101,7 +101,7 @@ class ApplierProcess:
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0])),
+            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0], stream)),
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,
