@@ -89,6 +89,7 @@ def test_a_foreign_key_refuses(applier: Applier, policy: str, decision: str) -> 
     """A child whose parent is gone here, and a parent that has children here, are conflicts; nothing of the change is done."""
     parents = applier.statements("id int PRIMARY KEY")
     name = parents.plan.target.name
+    applier.cursor.connection.commit()  # a table that is in use cannot be referred to by a new one
     children = applier.statements(f"id int PRIMARY KEY, parent int, code int UNIQUE, FOREIGN KEY (parent) REFERENCES {name} (id)")
     applier.as_admin(f"INSERT INTO guard.{name} VALUES (1)")
     applier.run(children.insert([(10, 1, 5)]))
