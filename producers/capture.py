@@ -23,6 +23,7 @@ from bisync_topology.topology import MySQL
 from producers import events
 from producers.events import Event
 from producers.gtids import GtidSet
+from producers.long_values import LARGE_BYTES
 from producers.payload import inner_events
 from producers.tagged_gtid import gtid_name, read_gtid
 
@@ -60,42 +61,82 @@ class Packets:
     """Bytes as they arrive → payloads (MySQL protocol: 3 bytes of length, a sequence number, then the payload's piece).
 
     A piece of the greatest length is followed by another of the same payload. Each byte is copied a fixed number of times,
-    however large a payload and however small the pieces in which it arrives.
+    however large a payload and however small the pieces in which it arrives. A payload of more than LARGE_BYTES is gathered in
+    one buffer that grows, and is given as that, so that it is held once.
     """
 
     def __init__(self) -> None:
         self._arrived: list[bytes] = []
         self._size = 0
         self._needed = 4  # bytes until there is something to cut
-        self._pieces: list[bytes] = []  # of a payload whose end has not arrived
+        self._large: bytearray | None = None  # a payload whose end has not arrived
+        self._left = 0  # bytes of its piece that have not
+        self._goes_on = False  # another piece of it follows
 
-    def add(self, data: bytes) -> list[bytes]:
+    def add(self, data: bytes) -> list[bytes | bytearray]:
         """Take what has arrived; gives the payloads that it made whole."""
+        if self._large is None:
+            return self._cut(data)
+        packets: list[bytes | bytearray] = []
+        data = self._fill(data, packets)
+        return packets + self._cut(data) if data else packets
+
+    def _fill(self, data: bytes, packets: list[bytes | bytearray]) -> bytes:
+        """Put data into the large payload, and that into packets when it is whole; gives what lies behind it."""
+        assert self._large is not None
+        pos = 0
+        while pos < len(data):
+            if not self._left:  # another piece's header, which may have come in parts
+                self._arrived.append(data[pos : pos + 4 - self._size])
+                self._size += len(self._arrived[-1])
+                pos += len(self._arrived[-1])
+                if self._size < 4:
+                    break
+                self._left, self._goes_on = _piece(b"".join(self._arrived))
+                self._arrived, self._size = [], 0
+            else:
+                taken = data[pos : pos + self._left]
+                self._large += taken
+                self._left -= len(taken)
+                pos += len(taken)
+            if not self._left and not self._goes_on:
+                packets.append(self._large)
+                self._large = None
+                return data[pos:]
+        return b""
+
+    def _cut(self, data: bytes) -> list[bytes | bytearray]:
         self._arrived.append(data)
         self._size += len(data)
         if self._size < self._needed:
             return []
         data = data if len(self._arrived) == 1 else b"".join(self._arrived)
         pos, size = 0, len(data)
-        packets = []
+        packets: list[bytes | bytearray] = []
         from_bytes = int.from_bytes
         while pos + 4 <= size:
             length = from_bytes(data[pos : pos + 3], "little")
             end = pos + 4 + length
+            if length > LARGE_BYTES:
+                self._left, self._goes_on = _piece(data[pos:])
+                self._large = bytearray()
+                self._arrived, self._size, self._needed = [], 0, 4
+                rest = self._fill(data[pos + 4 :], packets)
+                return packets + self._cut(rest) if rest else packets
             if end > size:
                 break
-            if length == _LONGEST or self._pieces:
-                self._pieces.append(data[pos + 4 : end])
-                if length < _LONGEST:
-                    packets.append(b"".join(self._pieces))
-                    self._pieces.clear()
-            else:
-                packets.append(data[pos + 4 : end])
+            packets.append(data[pos + 4 : end])
             pos = end
         self._needed = 4 if pos + 4 > size else end - pos
         self._arrived = [data[pos:]]
         self._size = size - pos
         return packets
+
+
+def _piece(header: bytes) -> tuple[int, bool]:
+    """(length of a payload's piece, whether another one follows)."""
+    length = int.from_bytes(header[:3], "little")
+    return length, length == _LONGEST
 
 
 class BinlogStream:
@@ -152,31 +193,37 @@ class BinlogStream:
         Raises OSError when the link is lost or silent, pymysql.err.OperationalError for the server's refusal,
         CaptureError for a damaged event.
         """
-        packets: list[bytes] = []
+        packets: list[bytes | bytearray] = []
         while not packets:
             data = self._socket.recv(_CHUNK)
             if not data:
                 raise ConnectionResetError("the server closed the binlog stream")
             self._heard = time.monotonic()
             packets = self._packets.add(data)
-        for packet in packets:
+        data = b""
+        for n, packet in enumerate(packets):
             event = self._event(packet)
+            packets[n] = packet = b""  # a large one is to be held by its event alone
             if unpack is not None and event.type in UNPACKED:
                 yield from unpack(event)
             else:
                 yield event
+            del event
 
-    def _event(self, packet: bytes) -> Event:
+    def _event(self, packet: bytes | bytearray) -> Event:
         if packet[0]:  # 0 is before an event
             self._check_refusal(packet)
         code = packet[5]
         try:
             if code == events.FORMAT_DESCRIPTION:
-                self._checksum = events.has_checksum(packet)
+                self._checksum = events.has_checksum(bytes(packet))
             checksum = self._checksum
             if checksum is None:  # a made-up ROTATE_EVENT comes before the first format description
-                checksum = events.carries_checksum(packet[1:])
-            event = events.read_event(packet[1:], checksum=checksum)
+                checksum = events.carries_checksum(bytes(packet[1:]))
+            if isinstance(packet, bytes):
+                event = events.read_event(packet[1:], checksum=checksum)
+            else:
+                event = events.read_large_event(packet, checksum=checksum)
         except events.ChecksumMismatch as error:
             raise CaptureError(
                 f"a binlog event is damaged: {error}",
@@ -191,7 +238,7 @@ class BinlogStream:
         return event
 
     @staticmethod
-    def _check_refusal(packet: bytes) -> None:
+    def _check_refusal(packet: bytes | bytearray) -> None:
         if packet[0] == 0xFF:
             number = int.from_bytes(packet[1:3], "little")
             raise pymysql.err.OperationalError(number, packet[9:].decode("utf-8", "replace"))

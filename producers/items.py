@@ -35,12 +35,13 @@ class Head:
 
 
 class Rows(NamedTuple):
-    """Row images of one event of a transaction. op u: images alternate before, after."""
+    """Row images of one event of a transaction. op u: images alternate before, after. size: bytes of the event."""
 
     head: Head
     table: CapturedTable
     op: str
     images: list[Row]
+    size: int = 0
 
 
 class Ddl(NamedTuple):

@@ -51,7 +51,7 @@ class Outbox:
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
             "queue.buffering.max.messages": 100_000,
-            "queue.buffering.max.kbytes": 128 * 1024,
+            "queue.buffering.max.kbytes": 24 * 1024,  # of what waits for the broker: beyond it, capture waits
         }
         self._trouble: KafkaError | None = None
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})

@@ -135,7 +135,9 @@ class ProducerProcess:
             try:
                 for event in stream.read(transactions.unpack):
                     transactions.feed(event)
-                    if len(items) >= _ITEMS or (self._one_by_one and items):
+                    large = len(event.data) > _ITEM_BYTES
+                    del event  # held by its items alone, and given up with them
+                    if len(items) >= _ITEMS or ((self._one_by_one or large) and items):
                         between = _add(publisher, items, ended)
                         if between and (publisher.due or self._one_by_one):
                             self._commit(publisher, ended)
@@ -210,6 +212,7 @@ class ProducerProcess:
 
 
 _ITEMS = 500  # handed on together
+_ITEM_BYTES = 1 << 16  # an event of more is handed on at once
 
 
 def _add(publisher: Publisher, items: list[Any], ended: list[End]) -> bool:

@@ -112,6 +112,7 @@ class Transactions:
                     if inner.type == events.XA_PREPARE:
                         yield from self._waited_for(inner)
                     yield inner
+                    del inner  # a large one is to be gone before the next one is read
         except (CaptureError, *DAMAGED) as error:
             raise self._placed(error, event) from error
         self._outer = None
@@ -208,7 +209,7 @@ class Transactions:
         images = table.rows(event.data, 2 if op == "u" else 1, partial=event.type == events.PARTIAL_UPDATE_ROWS)
         if role == ROWS:
             head.kind = KIND_ROWS
-            self.items.append(Rows(head, table, op, images))
+            self.items.append(Rows(head, table, op, images, len(event.data)))
         elif op != "d":
             for image in images[1::2] if op == "u" else images:
                 if role == APPLIED:

@@ -6,10 +6,13 @@ order is free: ours puts first what an applier needs (`sequence, order, op, move
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas.avro_bytes import (
+    NULL,
+    SOME,
+    SOME_OF,
     bad_branch,
     compile_reader,
     compile_writer,
@@ -20,6 +23,7 @@ from schemas.avro_bytes import (
     varint,
 )
 from schemas.framing import HEADER_BYTES, frame
+from schemas.parts import Buffer
 from schemas.records import Row, RowEvent
 from schemas.registry import schema_id
 from schemas.tables import Column, Table
@@ -151,6 +155,7 @@ class RowEncoder:
         self.key_id = schema_id(self.key_schema)
         types = [KINDS[column.kind].avro for column in table.columns]
         self._image = compile_writer(types)
+        self._writers = [SOME_OF[avro] for avro in types]
         self._key = compile_writer([types[n] for n in table.key], table.key)
         self._value_frame = frame(self.value_id)
         self._key_frame = frame(self.key_id)
@@ -184,6 +189,36 @@ class RowEncoder:
         else:
             images = b"\x02u" + flag + b"\x02" + self._image(before) + b"\x02" + self._image(after)
         return b"".join((self._value_frame, sequence, position, images, source, tail, position, position))
+
+
+    def pieces(
+        self,
+        sequence: bytes,
+        order: int,
+        before: Row | None,
+        after: Row | None,
+        source: bytes,
+        tail: bytes,
+        moved: bool = False,
+    ) -> list[Buffer]:
+        """The same event in pieces that are not put together: values that are views stay views."""
+        op = b"\x02c" if before is None else b"\x02d" if after is None else b"\x02u"
+        position = varint(order)
+        head = b"".join((self._value_frame, sequence, position, op, b"\x01" if moved else b"\x00"))
+        images = [piece for image in (before, after) for piece in self._image_pieces(image)]
+        return [head, *images, source, tail, position, position]
+
+    def _image_pieces(self, image: Row | None) -> Iterator[Buffer]:
+        if image is None:
+            yield NULL
+            return
+        yield SOME
+        for value, write in zip(image, self._writers, strict=True):
+            if isinstance(value, memoryview):
+                yield SOME + varint(len(value))
+                yield value
+            else:
+                yield NULL if value is None else write(value)
 
 
 class RowDecoder:
