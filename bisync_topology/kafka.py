@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
@@ -187,15 +187,28 @@ def ensure_control_topics(topology: Topology) -> list[str]:
     return list(missing)
 
 
+class Described(NamedTuple):
+    """What a broker says of a topic. identity: that it gave it; a topic that was made anew has another one."""
+
+    identity: str
+    partitions: int
+
+
 def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, str]:
-    """Topic → the id that the broker gave it; a topic that was made anew has another one."""
+    """Topic → its id, of those that exist."""
+    return {name: topic.identity for name, topic in described(client, names).items()}
+
+
+def described(client: AdminClient, names: Iterable[str]) -> dict[str, Described]:
+    """Topic → what the broker says of it, of those that exist; others are not asked for. Raises KafkaException."""
     wanted = list(names)
     if not wanted:
         return {}
     found = {}
     for name, future in client.describe_topics(TopicCollection(wanted), request_timeout=ADMIN_TIMEOUT).items():
         try:
-            found[name] = str(future.result().topic_id)
+            topic = future.result()
+            found[name] = Described(str(topic.topic_id), len(topic.partitions))
         except KafkaException as error:
             if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise

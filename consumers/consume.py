@@ -17,6 +17,7 @@ from schemas.topics import consumer_group
 Partition = tuple[str, int]
 CLOSE_SECONDS = 3.0
 FETCH_RECORDS = 10_000  # given at once
+_PAUSE_ABOVE_BYTES = 24 << 20  # of all partitions, beyond which only those go on that the next piece needs
 _PAUSE_ABOVE = 20_000  # records of one partition that wait in the assembler; more than a piece of a transaction has
 _RESUME_BELOW = 5_000
 
@@ -34,9 +35,9 @@ class Fetcher:
             "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 20_000,
-            "queued.max.messages.kbytes": 16 * 1024,  # of each partition
-            # of each partition, compressed; unpacked at once it is ten times as much, or more. A larger record comes all the same
-            "max.partition.fetch.bytes": 1 << 20,
+            "queued.max.messages.kbytes": 16 * 1024,
+            # of each partition, compressed: all of it is unpacked at once, to 255 times as much. A larger one comes all the same
+            "max.partition.fetch.bytes": 64 << 10,
         }
         self.trouble: KafkaError | None = None  # what the client last said of its brokers, until one answers again
         self._consumer = Consumer({**client_settings(topology, settings), "error_cb": self._note})
@@ -105,10 +106,15 @@ class Fetcher:
         high = end_offset(self._admin, partition)
         return high if self._ends.get(partition, -1) >= high else None
 
-    def hold_back(self, waiting: dict[Partition, int], needed: set[Partition]) -> None:
-        """Back pressure: stop fetching partitions of which much waits, never one that the next piece needs."""
-        pause = {p for p, number in waiting.items() if number > _PAUSE_ABOVE and p not in needed} - self._paused
-        resume = {p for p in self._paused if p in needed or waiting.get(p, 0) < _RESUME_BELOW}
+    def hold_back(self, waiting: dict[Partition, int], waiting_bytes: int, needed: set[Partition]) -> None:
+        """Back pressure: stop fetching partitions of which much waits, never one that the next piece needs.
+
+        waiting: records of each partition. waiting_bytes: of all of them together; where they are too many, all wait.
+        """
+        most = _PAUSE_ABOVE if waiting_bytes < _PAUSE_ABOVE_BYTES else 0
+        least = _RESUME_BELOW if waiting_bytes < _PAUSE_ABOVE_BYTES // 2 else 0
+        pause = {p for p, number in waiting.items() if number > most and p not in needed} - self._paused
+        resume = {p for p in self._paused if p in needed or waiting.get(p, 0) < least}
         if pause:
             self._consumer.pause([TopicPartition(*p) for p in pause])
         if resume:

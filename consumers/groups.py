@@ -21,12 +21,13 @@ from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, ConflictStop, Where, classify, rule_for
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
-from consumers.changes import Change, changes_of
+from consumers.changes import Change, Unfinished, changes_of
 from consumers.progress import Progress
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
-from schemas.framing import framed_id
+from schemas.framing import HEADER_BYTES, framed_id
 from schemas.list_records import decode_ddl
+from schemas.parts import PART_ID, decode_part
 from schemas.records import TransactionRecord
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Groups:
         self._skipped_tables: set[str] = set()  # of the skipped transaction that is being passed
         self._open: Progress | None = None  # of a transaction in pieces whose end has not come
         self._open_rows = 0
+        self._unfinished = Unfinished(writer.keep)  # of the open one
 
     @property
     def between(self) -> bool:
@@ -159,10 +161,14 @@ class Groups:
         record = piece.record
         changes: list[Change] = []
         try:
-            changes = changes_of(piece, self._tables.of)
+            if self._open is None:
+                self._unfinished.clear()
+            changes = changes_of(piece, self._tables.of, self._unfinished)
             progress = Progress()
             progress.add(piece, applied=bool(changes))
             progress.transactions = 0
+            if piece.in_parts:
+                progress.rows = len(changes)
             if self._open is None:
                 head = Progress(sequence=record.sequence, gtid=record.gtid, committed_at=record.committed_at, transactions=1)
                 self._open, self._open_rows = self._with_lazy(head), 0
@@ -201,7 +207,10 @@ class Groups:
     def _tables_of(self, piece: Assembled) -> set[str]:
         if piece.record.kind == "ddl":
             return set(decode_ddl(piece.values[0]).tables)
-        return {self._tables.name(identity) for identity in {framed_id(value) for value in piece.values}}
+        identities = {framed_id(value) for value in piece.values} - {PART_ID}
+        if piece.in_parts and (part := decode_part(piece.values[0])).number == 0:
+            identities.add(framed_id(bytes(part.data[:HEADER_BYTES])))
+        return {self._tables.name(identity) for identity in identities}
 
     def _ddl(self, piece: Assembled) -> None:
         """A DDL in scope stops the direction until `skip` passes it."""

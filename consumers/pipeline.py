@@ -161,7 +161,7 @@ class ApplierProcess:
             if self._halted() and groups.between:
                 groups.write_progress()
                 return
-            fetcher.hold_back(assembler.buffered(), assembler.needs())
+            fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
             gaps.look()
             groups.write_progress_when_due()
             groups.keep_alive()

@@ -9,6 +9,7 @@ from bisync_topology.control import Control
 from bisync_topology.errors import ConflictStop, Where
 from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
+from consumers.long_rows import Long
 from consumers.resolve import Resolved
 from schemas.records import Row, TransactionRecord
 from schemas.topics import transactions_topic
@@ -121,5 +122,7 @@ def _named(change: Change, row: Row) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """A canonical value for people: bytes as hex digits."""
+    """A canonical value for people: bytes as hex digits, of a long one its SHA-256."""
+    if isinstance(value, Long):
+        return value.digest
     return value.hex() if isinstance(value, bytes) else value

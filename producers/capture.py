@@ -201,9 +201,9 @@ class BinlogStream:
             self._heard = time.monotonic()
             packets = self._packets.add(data)
         data = b""
-        for n, packet in enumerate(packets):
-            event = self._event(packet)
-            packets[n] = packet = b""  # a large one is to be held by its event alone
+        for n in range(len(packets)):
+            event = self._event(packets[n])
+            packets[n] = b""  # a large one is to be held by its event alone
             if unpack is not None and event.type in UNPACKED:
                 yield from unpack(event)
             else:

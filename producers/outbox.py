@@ -18,6 +18,7 @@ from bisync_topology.kafka import (
     admin,
     client_settings,
     create_topics,
+    described,
     error_text,
     event_topic_settings,
     existing_topics,
@@ -158,8 +159,9 @@ class Outbox:
         """Wait until the broker knows a topic that it has just made: the answer of its controller comes earlier."""
         deadline = time.monotonic() + TOPIC_SECONDS
         while True:
-            self._partitions = existing_topics(self._admin, self._topology)
-            if topic in self._partitions and topic_ids(self._admin, [topic]):
+            found = described(self._admin, [topic]).get(topic)  # of this one alone: there may be thousands
+            if found is not None:
+                self._partitions[topic] = found.partitions
                 return
             if time.monotonic() > deadline:
                 raise Unreachable(

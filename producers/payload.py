@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from producers.events import HEADER, HEADER_BYTES, Event
+from producers.events import HEADER, HEADER_BYTES, ROWS, Event
 from producers.long_values import LARGE_BYTES
 from producers.map_fields import packed_int
 
@@ -73,7 +73,9 @@ def inner_events(event: Event) -> Iterator[Event]:
             if not HEADER_BYTES <= size <= left:
                 raise ValueError(f"an event of {size} bytes inside, where {left} are left")
             left -= size
-            yield Event(code, server_id, event.end, flags, _read(source, header, size))
+            data = _read(source, header, size)
+            yield Event(code, server_id, event.end, flags, data if code in ROWS else bytes(data))
+            del data
         if source.read(1):
             raise ValueError(f"what is compressed is more than the {payload.size} bytes that its header says")
     except zstandard.ZstdError as error:

@@ -42,11 +42,18 @@ def compile_decoder(table: TableMap, *, partial: bool = False, large: bool = Fal
     scope |= {"long_text": long_text, "latin1_text": long_latin1 if large else decode_latin1, "large": large}
     scope |= {"json_value": whole(json_value) if large else json_value, "changed_json": changed_json}
     scope["window"] = Window
-    lines = ["def images(data, pos, end):", *(["    data = window(data)"] if large else []), "    rows = []", "    while pos < end:"]
+    lines = [
+        "def images(data, pos, end):",
+        *(["    data = window(data)"] if large else []),
+        "    rows = []",
+        "    while pos < end:",
+    ]
     if partial:
         documents = [n for n, item in enumerate(table.storage) if item.type == tm.JSON]
         lines += [f"        raw{n} = None" for n in documents]
-        lines += _image_lines(table, scope, {n: [f"raw{n} = bytes(data[pos:end{n}])", f"c{n} = json_value(raw{n})"] for n in documents})
+        lines += _image_lines(
+            table, scope, {n: [f"raw{n} = bytes(data[pos:end{n}])", f"c{n} = json_value(raw{n})"] for n in documents}
+        )
         lines += [
             "        options, pos = packed_int(data, pos)",
             "        if options & ~1: raise ValueError('an image with the options %#x' % options)",

@@ -72,7 +72,7 @@ class CapturedTable:
         start = HEADER_BYTES + 8 + int.from_bytes(data[HEADER_BYTES + 8 : HEADER_BYTES + 10], "little")
         count = len(self.table.columns)
         length = (3 if count > 250 else 1) + bitmaps * ((count + 7) // 8)
-        prefix = (data[start : start + length], bitmaps)
+        prefix = (bytes(data[start : start + length]), bitmaps)
         if prefix not in self._prefixes:
             self._check_bitmaps(*prefix)
             self._prefixes[prefix] = start
@@ -166,7 +166,7 @@ class Tables:
 
         Raises CaptureError where no table map came before: the stream was begun inside a transaction.
         """
-        table = self._by_number.get(data[HEADER_BYTES:_MAP_KEY_AT])
+        table = self._by_number.get(bytes(data[HEADER_BYTES:_MAP_KEY_AT]))
         if table is None:
             raise CaptureError(
                 "a row event came without its table map",

@@ -104,7 +104,7 @@ def envelope_schema(table: Table) -> Schema:
 
 
 _NEEDED = ("sequence", "order", "op", "moved", "before", "after")
-_OPS = {text(op): op for op in "cud"}
+OPS = {text(op): op for op in "cud"}
 
 
 def _needed_fields(row: Schema) -> list[Schema]:
@@ -190,7 +190,6 @@ class RowEncoder:
             images = b"\x02u" + flag + b"\x02" + self._image(before) + b"\x02" + self._image(after)
         return b"".join((self._value_frame, sequence, position, images, source, tail, position, position))
 
-
     def pieces(
         self,
         sequence: bytes,
@@ -228,13 +227,13 @@ class RowDecoder:
         """schema: as `envelope_schema` makes it. Raises ValueError for one that begins otherwise."""
         try:
             self.table = table_of(schema)
-            types = [KINDS[column.kind].avro for column in self.table.columns]
+            self.types = [KINDS[column.kind].avro for column in self.table.columns]
         except (LookupError, StopIteration, TypeError) as error:
             raise ValueError(f"the schema of an event is not one that this version knows: {error!r}") from error
         found = [(field["name"], field["type"]) for field in schema["fields"][: len(_NEEDED)]]
         if found != [(field["name"], field["type"]) for field in _needed_fields(row_schema(self.table))]:
             raise ValueError(f"events of {self.table.full_name} do not begin with {', '.join(_NEEDED)}, as this version wants")
-        self._image = compile_reader(types)
+        self._image = compile_reader(self.types)
 
     def decode(self, value: bytes) -> RowEvent:
         """Decode what an applier needs; the source block and what follows it stay unread.
@@ -244,7 +243,7 @@ class RowDecoder:
         try:
             sequence, at = read_varint(value, HEADER_BYTES)
             order, at = read_varint(value, at)
-            op = _OPS[value[at : at + 2]]
+            op = OPS[value[at : at + 2]]
             moved = value[at + 2] == 1
             before, at = self._nullable(value, at + 3)
             after, at = self._nullable(value, at)

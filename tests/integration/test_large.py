@@ -9,7 +9,7 @@ from topologies import World
 pytestmark = pytest.mark.servers
 
 ROWS = int(os.environ.get("BISYNC_TEST_LARGE_ROWS", "50000"))
-ROW_BYTES = int(os.environ.get("BISYNC_TEST_LARGE_ROW_BYTES", str(4 << 20)))
+ROW_BYTES = int(os.environ.get("BISYNC_TEST_LARGE_ROW_BYTES", str(12 << 20)))
 TABLES = int(os.environ.get("BISYNC_TEST_LARGE_TABLES", "60"))
 SECONDS = str(60 + ROWS // 1000)
 LIMIT_KB = 300_000  # of each process, at its peak
@@ -66,6 +66,7 @@ def test_wide_rows(world: World) -> None:
     for n in range(1, 5):
         world.sql("east", f"INSERT INTO {table} VALUES ({n}, REPEAT('x{n}é', {half // 4}), REPEAT(X'00ff0{n}80', {half // 4}))")
     world.run("wait", "--timeout", SECONDS)
+    in_little_memory(world)
     bytes_ = f"SELECT id, SHA2(v, 256), SHA2(b, 256), LENGTH(v), LENGTH(b) FROM {table}"
     assert world.sql("west", bytes_) == world.sql("east", bytes_)
     world.sql("west", f"UPDATE {table} SET v = CONCAT('changed', v) WHERE id < 3", f"DELETE FROM {table} WHERE id = 4")
