@@ -75,14 +75,14 @@ class Writer:
             self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
             self._kept.clear()
 
-    def keep(self, column: Column, length: int) -> Callable[[bytes], str]:
+    def keep(self, table: str, column: Column, length: int) -> Callable[[bytes], str]:
         """Make room for a long value on the target: what is given takes a piece into user variables, and gives their names.
 
         Raises ApplyError where the target takes no value of that length.
         """
         most = self._max_packet()
         if length > most:
-            raise too_large(f"column {column.name} has a value of {length} bytes", length, most)
+            raise too_large(f"column {column.name} has a value of {length} bytes", length, most, table)
 
         def take(piece: bytes) -> str:
             names = []
@@ -155,13 +155,14 @@ def max_packet(connection: Connection[Any]) -> int:
         return int(cursor.fetchall()[0][0])
 
 
-def too_large(what: str, size: int, most: int) -> ApplyError:
+def too_large(what: str, size: int, most: int, table: str | None = None) -> ApplyError:
     """The error for what max_allowed_packet does not let through."""
     megabytes = -(-size // (1 << 20)) + 1
     return ApplyError(
         f"{what}, and the target's max_allowed_packet is {most}",
         code="packet_too_large",
         hint=f"`SET PERSIST max_allowed_packet = {megabytes} * 1024 * 1024` on the target (1 GB at most), then `resume`",
+        where=Where(table=table),
     )
 
 

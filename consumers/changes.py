@@ -4,6 +4,7 @@ An event in parts has pieces of its own, which no other event shares (producers/
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from consumers.tables import AppliedTable
 from schemas.framing import HEADER_BYTES, framed_id
 from schemas.parts import decode_part
 from schemas.records import RowEvent, TransactionRecord
+from schemas.tables import Column
 
 
 class Change(NamedTuple):
@@ -28,7 +30,8 @@ class Change(NamedTuple):
 class Unfinished:
     """What of a transaction in pieces a later piece goes on with: an event in parts, the first half of a moved row."""
 
-    def __init__(self, keep: Keep) -> None:
+    def __init__(self, keep: Callable[[str, Column, int], Callable[[bytes], str]]) -> None:
+        """keep: Writer.keep, for a table's name."""
         self._keep = keep
         self.table: AppliedTable | None = None  # of the event in parts
         self._row: LongRow | None = None
@@ -51,7 +54,7 @@ class Unfinished:
 
     def _kept(self, event: RowEvent) -> Keep | None:
         assert self.table is not None
-        return self._keep if self.table.carries(event) else None
+        return partial(self._keep, self.table.name) if self.table.carries(event) else None
 
 
 def changes_of(piece: Assembled, table_of: Callable[[int], AppliedTable], unfinished: Unfinished | None = None) -> list[Change]:
