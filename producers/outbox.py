@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -30,6 +30,8 @@ from bisync_topology.topology import Topology
 
 _QUEUE_EVENTS = 2000  # handed to the client at once
 _QUEUE_BYTES = 4 << 20
+_WAITING_BYTES = 16 << 20  # handed on and not confirmed by the broker: beyond it capture waits, so that the client never refuses
+_WAITING_EVENTS = 50_000  # likewise
 INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
@@ -52,12 +54,13 @@ class Outbox:
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
             "queue.buffering.max.messages": 100_000,
-            "queue.buffering.max.kbytes": 24 * 1024,  # of what waits for the broker: beyond it, capture waits
+            "queue.buffering.max.kbytes": 128 * 1024,  # never reached, see _WAITING_BYTES
         }
         self._trouble: KafkaError | None = None
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
+        self._handed: deque[tuple[int, int]] = deque()  # events and bytes of each flush, as far as it may not be confirmed
         self._partitions: dict[str, int] = {}
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
 
@@ -84,7 +87,9 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Hand the queues to the client, waiting while its own queue is full."""
+        """Hand the queues to the client, waiting while the broker has much to confirm."""
+        self._await_room()
+        self._handed.append((self._events, self._bytes))
         for (topic, partition), messages in self._queues.items():
             rest = messages
             while rest:
@@ -95,6 +100,21 @@ class Outbox:
         self._queues.clear()
         self._events = self._bytes = 0
         self._producer.poll(0)
+
+    def _await_room(self) -> None:
+        """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile."""
+        began = time.monotonic()
+        while True:
+            events, size = (sum(numbers) for numbers in zip((0, 0), *self._handed, strict=True))
+            waiting = len(self._producer)
+            while self._handed and waiting <= events - self._handed[0][0]:
+                confirmed = self._handed.popleft()
+                events, size = events - confirmed[0], size - confirmed[1]
+            if size <= _WAITING_BYTES and events <= _WAITING_EVENTS:
+                return
+            if self._stop.is_set() and time.monotonic() - began > CALL_SECONDS:
+                raise Unreachable("Kafka does not take what was sent")
+            self._producer.poll(0.005)
 
     def commit(self) -> None:
         """Commit the open transaction; an outage of the broker is waited out, unless told to stop."""
@@ -184,7 +204,10 @@ def _repeated(call: Callable[[float], None], stop: threading.Event) -> None:
 
 
 def _not_queued(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages for which the client's queue had no room. Raises KafkaException for one that it refused."""
+    """The messages for which the client's queue had no room.
+
+    Raises KafkaException for one that it refused, Unreachable where a later one was taken: it would overtake the earlier one.
+    """
     left = []
     for message in messages:
         error = message.pop("_error", None)
@@ -192,4 +215,6 @@ def _not_queued(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if error.name() != "_QUEUE_FULL":
                 raise KafkaException(error)
             left.append(message)
+        elif left:
+            raise Unreachable("the Kafka client's queue was full for a moment, in which events would have overtaken others")
     return left
