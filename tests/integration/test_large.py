@@ -70,7 +70,7 @@ def test_a_transaction_of_many_rows(world: World) -> None:
 
 
 def test_wide_rows(world: World) -> None:
-    """Rows of many megabytes: text and bytes, compressible and not, in one value and in two; inserted, updated, moved, deleted."""
+    """Rows of many megabytes: text and bytes, compressible and not, in one value or two; inserted, updated, moved, deleted."""
     table = world.table("wide", "id INT PRIMARY KEY, v LONGTEXT, b LONGBLOB")
     world.up()
     half = ROW_BYTES // 2
