@@ -39,6 +39,27 @@ TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
 NO_VALUE_KEY = b"0"  # of a record without a value; compacted topics want a key
 
 
+class Unconfirmed:
+    """What was handed to the client and may not be confirmed by the broker, flush by flush, in about their order."""
+
+    def __init__(self) -> None:
+        self.events = self.size = 0
+        self._flushes: deque[tuple[int, int]] = deque()
+
+    def add(self, events: int, size: int) -> None:
+        """A flush of so many events and bytes."""
+        self._flushes.append((events, size))
+        self.events += events
+        self.size += size
+
+    def leave(self, waiting: int) -> None:
+        """So many events still wait, by the client: they are taken for those of the last flushes."""
+        while self._flushes and waiting <= self.events - self._flushes[0][0]:
+            events, size = self._flushes.popleft()
+            self.events -= events
+            self.size -= size
+
+
 class Outbox:
     """One side's transactional producer. Raises KafkaException; what was not committed is lost with it, by intention."""
 
@@ -60,7 +81,7 @@ class Outbox:
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
-        self._handed: deque[tuple[int, int]] = deque()  # events and bytes of each flush, as far as it may not be confirmed
+        self._unconfirmed = Unconfirmed()
         self._partitions: dict[str, int] = {}
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
 
@@ -89,7 +110,7 @@ class Outbox:
     def flush(self) -> None:
         """Hand the queues to the client, waiting while the broker has much to confirm."""
         self._await_room()
-        self._handed.append((self._events, self._bytes))
+        self._unconfirmed.add(self._events, self._bytes)
         for (topic, partition), messages in self._queues.items():
             rest = messages
             while rest:
@@ -105,12 +126,8 @@ class Outbox:
         """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile."""
         began = time.monotonic()
         while True:
-            events, size = (sum(numbers) for numbers in zip((0, 0), *self._handed, strict=True))
-            waiting = len(self._producer)
-            while self._handed and waiting <= events - self._handed[0][0]:
-                confirmed = self._handed.popleft()
-                events, size = events - confirmed[0], size - confirmed[1]
-            if size <= _WAITING_BYTES and events <= _WAITING_EVENTS:
+            self._unconfirmed.leave(len(self._producer))
+            if self._unconfirmed.size <= _WAITING_BYTES and self._unconfirmed.events <= _WAITING_EVENTS:
                 return
             if self._stop.is_set() and time.monotonic() - began > CALL_SECONDS:
                 raise Unreachable("Kafka does not take what was sent")

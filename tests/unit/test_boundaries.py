@@ -26,6 +26,7 @@ KAFKA_EDGE = {
 }
 PURE = (
     "producers.rows",
+    "producers.long_values",
     "producers.table_map",
     "producers.json_binary",
     "producers.json_diff",
@@ -37,6 +38,8 @@ PURE = (
     "consumers.assemble",
     "consumers.conflict",
     "consumers.statements",
+    "consumers.long_rows",
+    "consumers.long_statements",
     "bisync_topology.ddl",
     "bisync_topology.ddl_clauses",
     "bisync_topology.dml",
