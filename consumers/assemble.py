@@ -44,6 +44,7 @@ class Assembled(NamedTuple):
     positions: dict[TopicPartition, int]  # next offset to read once it is applied: the list, its partitions, late skips
     dropped: bool  # of own origin: values is empty, the events are skipped undecoded
     offset: int = 0  # of its record in the list
+    size: int = 0  # bytes of its values
 
     @property
     def in_parts(self) -> bool:
@@ -230,6 +231,7 @@ class Assembler:
         list_offset, record, states = self._list[0]
         dropped = record.origin == self._own_side
         values: list[bytes] = []
+        waiting = self._bytes
         if dropped:
             self._drop(list_offset, record, states)
         elif not self._complete(list_offset, record, states):
@@ -243,7 +245,7 @@ class Assembler:
             self._done = record.sequence
         positions, self._positions = self._positions, {}
         positions[self._list_partition] = list_offset + 1
-        return Assembled(record, values, positions, dropped, list_offset)
+        return Assembled(record, values, positions, dropped, list_offset, 0 if dropped else waiting - self._bytes)
 
     def _complete(self, list_offset: int, record: TransactionRecord, states: list[_Partition]) -> bool:
         for event, state in zip(record.events, states, strict=True):

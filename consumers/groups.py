@@ -33,6 +33,7 @@ from schemas.records import TransactionRecord
 log = structlog.get_logger()
 
 GROUP_EVENTS = 4000  # rows of one target transaction, when more wait
+GROUP_BYTES = 8 << 20  # of their events
 GROUP_PIECES = 2000  # source transactions of one
 LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
 
@@ -78,17 +79,17 @@ class Groups:
         pymysql.err.MySQLError for an outage.
         """
         group: list[Assembled] = []
-        events = 0
+        events = size = 0
         skips = self._skips()
         for piece in pieces:
             record = piece.record
             skipped = record.gtid in skips and not piece.dropped
             ddl = record.kind == "ddl" and not piece.dropped
             in_pieces = not piece.dropped and (not record.last or record.piece > 0)
-            full = events + len(piece.values) > GROUP_EVENTS
+            full = events + len(piece.values) > GROUP_EVENTS or size + piece.size > GROUP_BYTES
             if group and (skipped or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
                 self._group(group)
-                group, events = [], 0
+                group, events, size = [], 0, 0
             if skipped:
                 self._skip(piece)
             elif ddl:
@@ -102,6 +103,7 @@ class Groups:
             else:
                 group.append(piece)
                 events += len(piece.values)
+                size += piece.size
         if group:
             self._group(group)
 
