@@ -83,6 +83,7 @@ class Outbox:
         self._events = self._bytes = 0  # in the queues
         self._unconfirmed = Unconfirmed()
         self._partitions: dict[str, int] = {}
+        self._made: dict[str, str] = {}  # the ids of topics that were made here
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
 
     def initialize(self) -> None:
@@ -190,7 +191,7 @@ class Outbox:
 
     def topic_id(self, topic: str) -> str:
         """The id that the broker gave a topic that exists."""
-        return topic_ids(self._admin, [topic])[topic]
+        return self._made.get(topic) or topic_ids(self._admin, [topic])[topic]
 
     def _await(self, topic: str) -> None:
         """Wait until the broker knows a topic that it has just made: the answer of its controller comes earlier."""
@@ -199,6 +200,7 @@ class Outbox:
             found = described(self._admin, [topic]).get(topic)  # of this one alone: there may be thousands
             if found is not None:
                 self._partitions[topic] = found.partitions
+                self._made[topic] = found.identity
                 return
             if time.monotonic() > deadline:
                 raise Unreachable(
