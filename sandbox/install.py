@@ -74,7 +74,9 @@ def mysqltest() -> MySQLTestProgram:
     home = cached("mysql-testsuite", _unpack_mysqltest)
     folder = home / "usr/lib/mysql-test"
     command = (*_linked(cached("mysql-server-core", _unpack_mysql)), str(folder / "bin/mysqltest"))
-    run([*command, "--version"], what="the unpacked mysqltest does not run", hint=f"unpack both anew: rm -r {home.parent}/mysql-*")
+    run(
+        [*command, "--version"], what="the unpacked mysqltest does not run", hint=f"unpack both anew: rm -r {home.parent}/mysql-*"
+    )
     return MySQLTestProgram(command=command, folder=folder)
 
 

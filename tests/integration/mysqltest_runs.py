@@ -1,0 +1,238 @@
+"""`mysqltest` on a file against side east of a running `World`, with the other side's structure kept alike.
+
+Before each statement that changes a structure, the file waits at a gate (mysqltest_files.py): a shell script that says where it
+stands through one pipe and reads the answer from another. Meanwhile `Run` waits until both sides are in step, compares the
+tables that the statement names, and does the statement at west. Then east's session goes on, with what the gate has told it.
+"""
+
+import os
+import re
+import select
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pymysql.err
+from comparing import assert_table_equal, tables
+from faults.compare import quoted
+from mysqltest_files import gated
+from pymysql.cursors import Cursor
+from topologies import World, eventually
+
+from bisync_topology import barrier, operate
+from bisync_topology.ddl import read_statement
+from bisync_topology.topology import Topology
+from sandbox.install import MySQLTestProgram
+from schemas.literals import quote_text
+
+SUITE = "suite/engines/iuds"
+SECONDS = 600.0  # between two gates
+SKIPPED = 62  # what mysqltest ends with after `--skip`
+_MULTIPLE_PRIMARY_KEY = 1068
+Rows = tuple[tuple[Any, ...], ...]
+_GATE = """\
+#!/bin/sh
+cd {folder} && printf '%s\\n' "$*" >asked && read -r answer <answered && test "$answer" = go
+"""
+_BEFORE = """\
+let $gate_sql_mode = `SELECT @@sql_mode`;
+--exec sh {folder}/gate {number} "$gate_sql_mode"
+--source {folder}/told.inc
+"""
+_AFTER = "SET SESSION sql_log_bin = 1, sql_generate_invisible_primary_key = 0;"
+
+
+@dataclass
+class Counts:
+    """What was done, over all files."""
+
+    files: int = 0
+    skipped: list[str] = field(default_factory=list)  # by the suite itself
+    statements: int = 0  # that changed a structure, on both sides
+    refused: int = 0  # that the server refused, as the suite expects
+    created: dict[str, int] = field(default_factory=dict)  # tables by the key they have: own, invisible, none
+    compared: int = 0  # tables
+    rows: int = 0
+    waited: float = 0.0  # seconds, until both sides were in step
+    refreshed: int = 0  # times that the appliers were made to read tables anew
+
+
+class Suite:
+    """The suite's files with gates, below `folder`, as mysqltest finds them."""
+
+    def __init__(self, program: MySQLTestProgram, folder: Path) -> None:
+        self.program = program
+        self.folder = folder
+        self.statements: list[str] = []
+        (folder / "include").symlink_to(program.folder / "include")
+        for path in sorted((program.folder / SUITE).rglob("*")):
+            if path.suffix in (".test", ".inc"):
+                copy = folder / path.relative_to(program.folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                text = path.read_bytes().decode(errors="surrogateescape")
+                copy.write_bytes(gated(text, self._before, _AFTER).encode(errors="surrogateescape"))
+        (folder / "gate").write_text(_GATE.format(folder=folder))
+        for pipe in ("asked", "answered"):
+            os.mkfifo(folder / pipe)
+
+    def _before(self, statement: str) -> str:
+        self.statements.append(statement)
+        return _BEFORE.format(folder=self.folder, number=len(self.statements) - 1)
+
+    def start(self, world: World, name: str, database: str) -> "subprocess.Popen[bytes]":
+        """Start mysqltest on a file of the suite; what it prints goes to a file beside."""
+        server = world.sides["east"]
+        command = [
+            *self.program.command, "--no-defaults", f"--host={server.host}", f"--port={server.port}", "--user=root",
+            f"--database={database}", f"--basedir={self.folder}/", f"--test-file={self.folder}/{SUITE}/t/{name}.test",
+            f"--logdir={self.folder}", f"--tmpdir={self.folder}",
+        ]  # fmt: skip
+        environ = {**os.environ, "MYSQLTEST_VARDIR": str(self.folder), "MYSQL_TEST_DIR": str(self.folder)}
+        with (self.folder / f"{name}.out").open("wb") as output:
+            return subprocess.Popen(command, cwd=self.folder, env=environ, stdout=output, stderr=subprocess.STDOUT)
+
+    def output(self, name: str) -> str:
+        """The end of what mysqltest printed."""
+        return (self.folder / f"{name}.out").read_bytes()[-2000:].decode(errors="replace")
+
+
+class Runner:
+    """Runs files of a suite, one after the other."""
+
+    def __init__(self, world: World, topology: Topology, suite: Suite) -> None:
+        self.world = world
+        self.topology = topology
+        self.suite = suite
+        self.counts = Counts()
+        self._west = world.sides["west"].connect()
+        self._cursor: Cursor = self._west.cursor()
+        self._cursor.execute("SET SESSION sql_log_bin = 0")
+        self._asked = os.open(suite.folder / "asked", os.O_RDWR)  # also for writing: a pipe that nobody writes to has no end then
+        self._answered = os.open(suite.folder / "answered", os.O_RDWR)
+        self._known: dict[tuple[str, str, Rows], Rows] = {}
+
+    def close(self) -> None:
+        """Close the pipes and the connection."""
+        os.close(self._asked)
+        os.close(self._answered)
+        self._west.close()
+
+    def run(self, name: str, database: str) -> None:
+        """Run one file to its end, and compare what it has left. Raises AssertionError, BisyncError."""
+        self._cursor.execute(f"USE {database}")
+        running = self.suite.start(self.world, name, database)
+        try:
+            while self._waits_at_gate(running, name):
+                number, _, sql_mode = os.read(self._asked, 4096).decode().strip().partition(" ")
+                self._gate(database, self.suite.statements[int(number)], sql_mode)
+                os.write(self._answered, b"go\n")
+        finally:
+            running.kill()
+            running.wait()
+        self.counts.files += 1
+        if running.returncode == SKIPPED:
+            self.counts.skipped.append(name)
+        else:
+            assert running.returncode == 0, f"{name}: {self.suite.output(name)}"
+        self._compare(database, tables(self.world, database))
+        assert tables(self.world, database) == tables(self.world, database, "west")
+
+    def _waits_at_gate(self, running: "subprocess.Popen[bytes]", name: str) -> bool:
+        deadline = time.monotonic() + SECONDS
+        while not select.select([self._asked], [], [], 0.1)[0]:
+            if running.poll() is not None:
+                return False
+            assert time.monotonic() < deadline, f"{name}: no gate for {SECONDS:.0f} s: {self.suite.output(name)}"
+        return True
+
+    def _gate(self, database: str, sql: str, sql_mode: str) -> None:
+        read = read_statement(sql, database)
+        named = [table for _, table in read.objects]
+        assert named, f"what does it change? {sql}"
+        if read.verb != "CREATE TABLE":
+            self._compare(database, [table for table in named if self._definition(database, table)])
+        self._cursor.execute(f"SET SESSION sql_mode = {quote_text(sql_mode)}, sql_generate_invisible_primary_key = 0")
+        told = ["SET SESSION sql_log_bin = 0;"]
+        try:
+            self._cursor.execute(sql)
+        except pymysql.err.MySQLError as error:
+            if error.args[0] != _MULTIPLE_PRIMARY_KEY:
+                self.counts.refused += 1
+            else:  # its own key is to take the place of the invisible one
+                told.append(f"ALTER TABLE {named[0]} DROP COLUMN my_row_id;")
+                self._cursor.execute(told[-1])
+                self._cursor.execute(sql)
+        else:
+            if read.verb == "CREATE TABLE":
+                told += self._with_key(database, named[0], sql)
+        self.counts.statements += 1
+        (self.suite.folder / "told.inc").write_text("\n".join([*told, ""]))
+        for table in named:
+            self._refresh(database, table)
+
+    def _with_key(self, database: str, table: str, sql: str) -> list[str]:
+        """Make a table that has just been made without a key once more, with an invisible one; gives what makes it so at east."""
+        if self._has_key(database, table):
+            return self._made("own")
+        self._cursor.execute(f"DROP TABLE {quoted(database, table)}")
+        self._cursor.execute("SET SESSION sql_generate_invisible_primary_key = 1")
+        self._cursor.execute(sql)
+        self._made("invisible")
+        return ["SET SESSION sql_generate_invisible_primary_key = 1;"]
+
+    def _made(self, key: str) -> list[str]:
+        self.counts.created[key] = self.counts.created.get(key, 0) + 1
+        return []
+
+    def _has_key(self, database: str, table: str) -> bool:
+        unique = self._rows(
+            "SELECT INDEX_NAME FROM information_schema.STATISTICS"
+            f" WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}' AND NON_UNIQUE = 0"
+            " GROUP BY INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0"
+        )
+        return bool(unique)
+
+    def _definition(self, database: str, table: str, side: str = "west") -> str:
+        """What SHOW CREATE TABLE says, "" where there is no such table. The next number is each side's own."""
+        if table not in tables(self.world, database, side):
+            return ""
+        return re.sub(r" AUTO_INCREMENT=\d+", "", str(self.world.sql(side, f"SHOW CREATE TABLE {quoted(database, table)}")[0][1]))
+
+    def _compare(self, database: str, names: list[str]) -> None:
+        """Wait until both sides are in step; then these tables are equal, structure and rows."""
+        if not names:
+            return
+        self.counts.waited += barrier.wait(self.topology, SECONDS, lambda direction: self.world.said()[-2000:])
+        for table in names:
+            assert self._definition(database, table, "east") == self._definition(database, table)
+            self.counts.rows += assert_table_equal(self.world, database, table)
+            self.counts.compared += 1
+
+    def _refresh(self, database: str, table: str) -> None:
+        """Have the applier read its tables anew where a table's keys are other than they were, and its columns do not tell.
+
+        It hears of no change that is in no binlog, and knows a table by the columns of its rows.
+        """
+        where = f"WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}'"
+        columns = self._rows(f"SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS {where} ORDER BY ORDINAL_POSITION")
+        keys = self._rows(
+            "SELECT INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE FROM information_schema.STATISTICS"
+            f" {where} AND NON_UNIQUE = 0 ORDER BY 1, 2"
+        )
+        if not columns or self._known.setdefault((database, table, columns), keys) == keys:
+            return
+        operate.pause(self.topology, "east", "west")
+        eventually(lambda: self._applier() == "paused", self.world.said)
+        operate.resume(self.topology, "east", "west")
+        eventually(lambda: self._applier() == "running", self.world.said)
+        self._known = {(database, table, columns): keys}
+        self.counts.refreshed += 1
+
+    def _rows(self, sql: str) -> Rows:
+        self._cursor.execute(sql)
+        return tuple(tuple(row) for row in self._cursor.fetchall())
+
+    def _applier(self) -> str:
+        return next(str(each["state"]) for each in self.world.status()["processes"] if each["name"] == "applier west")
