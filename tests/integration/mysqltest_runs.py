@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pymysql.err
-from comparing import assert_table_equal, tables
+from comparing import Sql, assert_table_equal, tables
 from faults.compare import quoted
 from mysqltest_files import gated
-from pymysql.cursors import Cursor
 from topologies import World, eventually
 
 from bisync_topology import barrier, operate
 from bisync_topology.ddl import read_statement
 from bisync_topology.topology import Topology
 from sandbox.install import MySQLTestProgram
+from sandbox.mysql import MySQLServer
 from schemas.literals import quote_text
 
 SUITE = "suite/engines/iuds"
@@ -52,8 +52,9 @@ class Counts:
     skipped: list[str] = field(default_factory=list)  # by the suite itself
     statements: int = 0  # that changed a structure, on both sides
     refused: int = 0  # that the server refused, as the suite expects
-    created: dict[str, int] = field(default_factory=dict)  # tables by the key they have: own, invisible, none
-    compared: int = 0  # tables
+    own_key: int = 0  # tables made with a key
+    invisible_key: int = 0  # tables made without one, which were given an invisible one
+    compared: int = 0  # tables, each time that one was
     rows: int = 0
     waited: float = 0.0  # seconds, until both sides were in step
     refreshed: int = 0  # times that the appliers were made to read tables anew
@@ -98,6 +99,19 @@ class Suite:
         return (self.folder / f"{name}.out").read_bytes()[-2000:].decode(errors="replace")
 
 
+class _Session:
+    """A connection that runs statements and gives the rows of the last."""
+
+    def __init__(self, server: MySQLServer) -> None:
+        self.connection = server.connect()
+
+    def __call__(self, *statements: str) -> Rows:
+        with self.connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return tuple(tuple(row) for row in cursor.fetchall())
+
+
 class Runner:
     """Runs files of a suite, one after the other."""
 
@@ -106,22 +120,22 @@ class Runner:
         self.topology = topology
         self.suite = suite
         self.counts = Counts()
-        self._west = world.sides["west"].connect()
-        self._cursor: Cursor = self._west.cursor()
-        self._cursor.execute("SET SESSION sql_log_bin = 0")
+        self._east, self._west = (_Session(server) for server in world.sides.values())
+        self._west("SET SESSION sql_log_bin = 0")
         self._asked = os.open(suite.folder / "asked", os.O_RDWR)  # also for writing: a pipe that nobody writes to has no end then
         self._answered = os.open(suite.folder / "answered", os.O_RDWR)
         self._known: dict[tuple[str, str, Rows], Rows] = {}
 
     def close(self) -> None:
-        """Close the pipes and the connection."""
+        """Close the pipes and the connections."""
         os.close(self._asked)
         os.close(self._answered)
-        self._west.close()
+        self._east.connection.close()
+        self._west.connection.close()
 
     def run(self, name: str, database: str) -> None:
         """Run one file to its end, and compare what it has left. Raises AssertionError, BisyncError."""
-        self._cursor.execute(f"USE {database}")
+        self._west(f"USE {database}")
         running = self.suite.start(self.world, name, database)
         try:
             while self._waits_at_gate(running, name):
@@ -136,8 +150,9 @@ class Runner:
             self.counts.skipped.append(name)
         else:
             assert running.returncode == 0, f"{name}: {self.suite.output(name)}"
-        self._compare(database, tables(self.world, database))
-        assert tables(self.world, database) == tables(self.world, database, "west")
+        left = tables(self.world, database)
+        assert left == tables(self.world, database, "west")
+        self._compare(database, left)
 
     def _waits_at_gate(self, running: "subprocess.Popen[bytes]", name: str) -> bool:
         deadline = time.monotonic() + SECONDS
@@ -152,18 +167,18 @@ class Runner:
         named = [table for _, table in read.objects]
         assert named, f"what does it change? {sql}"
         if read.verb != "CREATE TABLE":
-            self._compare(database, [table for table in named if self._definition(database, table)])
-        self._cursor.execute(f"SET SESSION sql_mode = {quote_text(sql_mode)}, sql_generate_invisible_primary_key = 0")
+            self._compare(database, self._existing(database, named))
+        self._west(f"SET SESSION sql_mode = {quote_text(sql_mode)}, sql_generate_invisible_primary_key = 0")
         told = ["SET SESSION sql_log_bin = 0;"]
         try:
-            self._cursor.execute(sql)
+            self._west(sql)
         except pymysql.err.MySQLError as error:
             if error.args[0] != _MULTIPLE_PRIMARY_KEY:
                 self.counts.refused += 1
             else:  # its own key is to take the place of the invisible one
                 told.append(f"ALTER TABLE {named[0]} DROP COLUMN my_row_id;")
-                self._cursor.execute(told[-1])
-                self._cursor.execute(sql)
+                self._west(told[-1])
+                self._west(sql)
         else:
             if read.verb == "CREATE TABLE":
                 told += self._with_key(database, named[0], sql)
@@ -172,33 +187,29 @@ class Runner:
         for table in named:
             self._refresh(database, table)
 
+    def _existing(self, database: str, names: list[str]) -> list[str]:
+        """Those of these tables that there are."""
+        found = self._west(f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{database}'")
+        return [name for name in names if (name,) in found]
+
     def _with_key(self, database: str, table: str, sql: str) -> list[str]:
         """Make a table that has just been made without a key once more, with an invisible one; gives what makes it so at east."""
         if self._has_key(database, table):
-            return self._made("own")
-        self._cursor.execute(f"DROP TABLE {quoted(database, table)}")
-        self._cursor.execute("SET SESSION sql_generate_invisible_primary_key = 1")
-        self._cursor.execute(sql)
-        self._made("invisible")
+            self.counts.own_key += 1
+            return []
+        self._west(f"DROP TABLE {quoted(database, table)}")
+        self._west("SET SESSION sql_generate_invisible_primary_key = 1")
+        self._west(sql)
+        self.counts.invisible_key += 1
         return ["SET SESSION sql_generate_invisible_primary_key = 1;"]
 
-    def _made(self, key: str) -> list[str]:
-        self.counts.created[key] = self.counts.created.get(key, 0) + 1
-        return []
-
     def _has_key(self, database: str, table: str) -> bool:
-        unique = self._rows(
+        unique = self._west(
             "SELECT INDEX_NAME FROM information_schema.STATISTICS"
             f" WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}' AND NON_UNIQUE = 0"
             " GROUP BY INDEX_NAME HAVING SUM(NULLABLE = 'YES') = 0"
         )
         return bool(unique)
-
-    def _definition(self, database: str, table: str, side: str = "west") -> str:
-        """What SHOW CREATE TABLE says, "" where there is no such table. The next number is each side's own."""
-        if table not in tables(self.world, database, side):
-            return ""
-        return re.sub(r" AUTO_INCREMENT=\d+", "", str(self.world.sql(side, f"SHOW CREATE TABLE {quoted(database, table)}")[0][1]))
 
     def _compare(self, database: str, names: list[str]) -> None:
         """Wait until both sides are in step; then these tables are equal, structure and rows."""
@@ -206,8 +217,8 @@ class Runner:
             return
         self.counts.waited += barrier.wait(self.topology, SECONDS, lambda direction: self.world.said()[-2000:])
         for table in names:
-            assert self._definition(database, table, "east") == self._definition(database, table)
-            self.counts.rows += assert_table_equal(self.world, database, table)
+            assert _definition(self._east, database, table) == _definition(self._west, database, table)
+            self.counts.rows += assert_table_equal(self._east, self._west, database, table)
             self.counts.compared += 1
 
     def _refresh(self, database: str, table: str) -> None:
@@ -216,8 +227,8 @@ class Runner:
         It hears of no change that is in no binlog, and knows a table by the columns of its rows.
         """
         where = f"WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = '{table}'"
-        columns = self._rows(f"SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS {where} ORDER BY ORDINAL_POSITION")
-        keys = self._rows(
+        columns = self._west(f"SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS {where} ORDER BY ORDINAL_POSITION")
+        keys = self._west(
             "SELECT INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, NULLABLE FROM information_schema.STATISTICS"
             f" {where} AND NON_UNIQUE = 0 ORDER BY 1, 2"
         )
@@ -230,9 +241,10 @@ class Runner:
         self._known = {(database, table, columns): keys}
         self.counts.refreshed += 1
 
-    def _rows(self, sql: str) -> Rows:
-        self._cursor.execute(sql)
-        return tuple(tuple(row) for row in self._cursor.fetchall())
-
     def _applier(self) -> str:
         return next(str(each["state"]) for each in self.world.status()["processes"] if each["name"] == "applier west")
+
+
+def _definition(sql: Sql, database: str, table: str) -> str:
+    """What SHOW CREATE TABLE says, but for the next number, which is each side's own."""
+    return re.sub(r" AUTO_INCREMENT=\d+", "", str(sql(f"SHOW CREATE TABLE {quoted(database, table)}")[0][1]))

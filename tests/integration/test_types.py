@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -123,7 +124,7 @@ def equal_to_mysql(data_type: str, one: object, other: object) -> bool:
 
 def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object, ...]]:
     """id → the row in bytes."""
-    found = columns_of(world, side, world.db, table.name)
+    found = columns_of(partial(world.sql, side), world.db, table.name)
     columns = ", ".join(["id", *(in_bytes(quoted(name), data_type) for name, data_type in found)])
     rows = world.sql(side, "SET time_zone = '+00:00'", f"SELECT {columns} FROM {quoted(world.db, table.name)}")
     return {int(key): tuple(row) for key, *row in rows}
@@ -132,7 +133,7 @@ def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object
 def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
     """Change a column of some rows at west alone; gives the ids of those that now differ."""
     planted = set()
-    types = [data_type for _, data_type in columns_of(world, "west", world.db, table.name)]
+    types = [data_type for _, data_type in columns_of(partial(world.sql, "west"), world.db, table.name)]
     for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
         column = chance.choice(table.columns)
         before = by_id(world, "west", table)[number]
