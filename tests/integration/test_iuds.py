@@ -14,19 +14,26 @@ from sandbox import install
 from sandbox.install import MySQLTestProgram
 from sandbox.instances import Sandbox
 
-SAMPLE = ("delete_time", "delete_year", "strings_charsets_update_delete", "update_decimal")
-WHOLE = os.environ.get("BISYNC_TEST_IUDS") == "whole"
+SAMPLE = ("delete_time", "delete_year", "strings_charsets_update_delete", "update_time")
+FILES = os.environ.get("BISYNC_TEST_IUDS", ",".join(SAMPLE))  # or "whole"
+# It has no key, and a row with the error value of an ENUM, which stops a direction: docs/types.md.
+LEFT_OUT = {"strings_update_delete": "t18"}
 
 
 def names(program: MySQLTestProgram) -> tuple[str, ...]:
     """The files to be run, without their ends."""
-    return tuple(sorted(path.stem for path in (program.folder / SUITE / "t").glob("*.test"))) if WHOLE else SAMPLE
+    every = (path.stem for path in (program.folder / SUITE / "t").glob("*.test"))
+    return tuple(sorted(every)) if FILES == "whole" else tuple(FILES.split(","))
 
 
 @pytest.fixture
 def suite_world(servers: Sandbox, tmp_path: Path) -> Iterator[World]:
     """A topology with a database for each file."""
-    world = World(servers, tmp_path, more=names(install.mysqltest()))
+    files = names(install.mysqltest())
+    world = World(servers, tmp_path, more=files)
+    for direction in world.topology["directions"]:
+        out = [f"!{world.name}_{file}.{table}" for file, table in LEFT_OUT.items() if file in files]
+        direction["objects"] = [*world.databases, *out]
     yield world
     world.close()
 
@@ -44,7 +51,7 @@ def test_both_sides_are_equal(suite_world: World, tmp_path: Path) -> None:
     try:
         for name in names(program):
             began = time.monotonic()
-            runner.run(name, f"{world.name}_{name}")
+            runner.run(name, f"{world.name}_{name}", left_out=LEFT_OUT.get(name))
             print(name, round(time.monotonic() - began, 1), runner.counts)
     finally:
         runner.close()
