@@ -1,8 +1,9 @@
 """`mysqltest` on a file against side east of a running `World`, with the other side's structure kept alike.
 
 Before each statement that changes a structure, the file waits at a gate (mysqltest_files.py): a shell script that says where it
-stands through one pipe and reads the answer from another. Meanwhile `Run` waits until both sides are in step, compares the
-tables that the statement names, and does the statement at west. Then east's session goes on, with what the gate has told it.
+stands through one pipe and reads the answer from another. Meanwhile `Runner` waits until both sides are in step, compares the
+tables that the statement names, and does the statement at west. Then mysqltest goes on and does it at east, between what the
+runner has written into `before.inc` and `after.inc`: neither side's binlog has it.
 """
 
 import os

@@ -1,7 +1,21 @@
-"""MySQL's own suite `engines/iuds`, run by its own `mysqltest` against one side: both sides equal, table by table, in bytes."""
+"""MySQL's own suite `engines/iuds`, run by its own `mysqltest` against side east: both sides equal, table by table, in bytes.
+
+`make iuds` runs all 19 files; `make test` those of SAMPLE. How it is done:
+
+- Each file runs in one session of mysqltest, in a database of its own, without a result file to compare with: what is proved
+  is that both sides are equal. Where the suite expects an error it has to come, as ever.
+- Statements that change rows run as they are. Rows go through the product alone, under `task_failed`: a conflict ends the test.
+- Statements that change a structure (CREATE, ALTER, TRUNCATE, DROP) would stop a direction. So each runs with `sql_log_bin = 0`,
+  in mysqltest's session at east and, just before, at west (mysqltest_runs.py). Before each but a CREATE both sides are waited
+  for, and the tables that it names are compared, structure and rows; at a file's end those that are left are.
+- A name is used for a table with a key here and without one there, which no pattern of `objects` can tell apart. So tables
+  without a key get an invisible AUTO_INCREMENT one, which no statement of the suite sees, and are carried and compared too.
+
+Left out: one table, `t18` of strings_update_delete. It has no key, and a row with the error value of an ENUM, which stops a
+direction (docs/types.md).
+"""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +30,6 @@ from sandbox.instances import Sandbox
 
 SAMPLE = ("delete_time", "delete_year", "strings_charsets_update_delete", "update_time")
 FILES = os.environ.get("BISYNC_TEST_IUDS", ",".join(SAMPLE))  # or "whole"
-# It has no key, and a row with the error value of an ENUM, which stops a direction: docs/types.md.
 LEFT_OUT = {"strings_update_delete": "t18"}
 
 
@@ -50,10 +63,11 @@ def test_both_sides_are_equal(suite_world: World, tmp_path: Path) -> None:
     runner = Runner(world, load(world.file, {}), suite)
     try:
         for name in names(program):
-            began = time.monotonic()
             runner.run(name, f"{world.name}_{name}", left_out=LEFT_OUT.get(name))
-            print(name, round(time.monotonic() - began, 1), runner.counts)
+            print(name, runner.counts)
     finally:
         runner.close()
-        print(runner.counts)
-    assert {each["conflicts"] for each in world.status()["directions"]} == {0}
+    there, back = world.direction("east"), world.direction("west")
+    print({figure: there[figure] for figure in ("applied_transactions", "applied_rows", "conflicts")})
+    assert (there["conflicts"], back["conflicts"], back["applied_rows"]) == (0, 0, 0)
+    assert there["applied_rows"] > 0 < runner.counts.rows
