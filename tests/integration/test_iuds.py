@@ -11,6 +11,9 @@
 - A name is used for a table with a key here and without one there, which no pattern of `objects` can tell apart. So tables
   without a key get an invisible AUTO_INCREMENT one, which no statement of the suite sees, and are carried and compared too.
 
+With the suite of MySQL 9.7.4 that is 1,456 statements that change a structure, of which the server refuses 64 as expected; 183
+tables with a key and 454 without; 1,205 comparisons of a table, of 31,831 rows in all.
+
 Left out: one table, `t18` of strings_update_delete. It has no key, and a row with the error value of an ENUM, which stops a
 direction (docs/types.md).
 """
