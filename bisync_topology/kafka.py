@@ -1,7 +1,8 @@
 """Kafka's admin side and what is common to its clients: properties, topics with explicit settings, errors as rules."""
 
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -9,17 +10,27 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from bisync_topology.error_table import AWAY, Category, Rule
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
+from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS
 from bisync_topology.topology import Topology
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
 
 ADMIN_TIMEOUT = 15.0  # seconds
+# A broker that does not answer a request for so long counts as away; the client's default is a minute, and for a transactional
+# producer as long as a transaction may last.
+LINK_TIMEOUT_MS = int(DEAD_SECONDS * 1000)
 _ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
 _TOO_FEW_BROKERS = "INVALID_REPLICATION_FACTOR"  # said by one that is stopping too, and while others of a cluster are away
 
 
 def client_settings(topology: Topology, more: Mapping[str, str | int | bool] | None = None) -> dict[str, Any]:
     """librdkafka properties: ours first, so that the user's win; nothing is logged by the client itself."""
-    return {"log_level": 0, "client.id": f"bisync-{topology.name}", **(more or {}), **topology.kafka}
+    ours: dict[str, str | int | bool] = {
+        "log_level": 0,
+        "client.id": f"bisync-{topology.name}",
+        "socket.timeout.ms": LINK_TIMEOUT_MS,
+        "socket.keepalive.enable": True,
+    }
+    return {**ours, **(more or {}), **topology.kafka}
 
 
 def rule_of(error: KafkaException | KafkaError) -> Rule:
@@ -53,6 +64,25 @@ class Admin(AdminClient):
         """The refusal behind a call that nobody answered, or the error itself."""
         self.poll(0)
         return KafkaException(self._refusals.pop()) if self._refusals else error
+
+
+class Pulse:
+    """Asks brokers for a sign of life where none has come for HEARTBEAT_SECONDS, so that a dead link is found in twice that."""
+
+    def __init__(self, ask: Callable[..., object], topic: str) -> None:
+        """ask: a client's `list_topics`."""
+        self._ask, self._topic = ask, topic
+        self._heard = time.monotonic()
+
+    def heard(self) -> None:
+        """Something has come."""
+        self._heard = time.monotonic()
+
+    def check(self) -> None:
+        """Ask, if it is time. Raises KafkaException when no broker answers."""
+        if time.monotonic() - self._heard > HEARTBEAT_SECONDS:
+            self._ask(self._topic, timeout=HEARTBEAT_SECONDS)
+            self.heard()
 
 
 def admin(topology: Topology) -> Admin:

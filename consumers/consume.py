@@ -9,10 +9,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bisync_topology.kafka import admin, client_settings
+from bisync_topology.kafka import Pulse, admin, client_settings, rule_of
 from bisync_topology.kafka_records import end_offset
 from bisync_topology.topology import Topology
-from schemas.topics import consumer_group
+from schemas.topics import consumer_group, transactions_topic
 
 Partition = tuple[str, int]
 CLOSE_SECONDS = 3.0
@@ -40,6 +40,7 @@ class Fetcher:
         }
         self.trouble: KafkaError | None = None  # what the client last said of its brokers, until one answers again
         self._consumer = Consumer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._consumer.list_topics, transactions_topic(topology.name, topology.other(side)))
         self._admin = admin(topology)
         self._paused: set[Partition] = set()
         self._ends: dict[Partition, int] = {}  # partition → offset at which its end was last met
@@ -64,6 +65,7 @@ class Fetcher:
         first = self._consumer.poll(timeout)
         if first is None:
             return {}
+        self._pulse.heard()
         messages = [first, *self._consumer.consume(FETCH_RECORDS, 0)]
         fetched: dict[Partition, list[tuple[int, bytes]]] = {}
         message: Any
@@ -87,13 +89,17 @@ class Fetcher:
         return fetched
 
     def check(self) -> None:
-        """Where the client has said that brokers are away, ask one. Raises KafkaException when none answers."""
+        """Where the client has said that brokers are away, or nothing is heard of them, ask one.
+
+        Raises KafkaException when none answers.
+        """
         if self.trouble is not None:
             self._consumer.list_topics(timeout=5.0)
             self.trouble = None
+        self._pulse.check()
 
     def _note(self, error: KafkaError) -> None:
-        if error.name() in ("_ALL_BROKERS_DOWN", "_TRANSPORT", "_RESOLVE"):
+        if rule_of(error).code == "broker_away":
             self.trouble = error
 
     def reached_end(self, partition: Partition) -> int | None:

@@ -19,7 +19,7 @@ from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import ApplyError, Where
 from bisync_topology.kafka import ensure_control_topics
-from bisync_topology.mysql import connect
+from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import LOCK_TIMEOUT, Ownership
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Direction, Topology
@@ -184,6 +184,10 @@ class ApplierProcess:
     def _skips(self) -> frozenset[str]:
         row = self.ownership.wanted.get(self.directions[0])
         return frozenset(skip["gtid"] for skip in row.skips) if row is not None else frozenset()
+
+    def interrupt(self) -> None:
+        """See worker.Work."""
+        interrupt(self._connection)
 
     def close(self) -> None:
         """Give up the consumer and the connection; an open transaction is undone by the server."""

@@ -18,7 +18,7 @@ import pymysql.err
 from pymysqlreplication import BinLogStreamReader, binlogstream
 
 from bisync_topology.errors import CaptureError, Where
-from bisync_topology.mysql import connection_settings
+from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS, connection_settings, keep_watch
 from bisync_topology.topology import MySQL
 from producers import events
 from producers.events import Event
@@ -26,8 +26,7 @@ from producers.gtids import GtidSet
 from producers.payload import inner_events
 from producers.tagged_gtid import gtid_name, read_gtid
 
-HEARTBEAT_SECONDS = 5.0
-READ_TIMEOUT = 2 * HEARTBEAT_SECONDS  # a link that is silent longer than this is dead
+READ_TIMEOUT = DEAD_SECONDS
 _CHUNK = 1 << 20
 UNPACKED = frozenset({events.QUERY, events.XA_PREPARE, events.TRANSACTION_PAYLOAD})  # may stand for others
 HEARTBEATS = (events.HEARTBEAT, events.HEARTBEAT_V2)
@@ -153,14 +152,15 @@ class BinlogStream:
         return int(self.file.rpartition(".")[2]), self._pos
 
     def more(self, timeout: float = 0.0) -> bool:
-        """Whether another chunk can be had within timeout seconds."""
+        """Whether another chunk can be had within timeout seconds, or before the silence has lasted too long."""
+        timeout = max(0.0, min(timeout, self._heard + READ_TIMEOUT - time.monotonic()))
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
         return bool(select.select([self._socket], [], [], timeout)[0])
 
     def check_silence(self) -> None:
         """Raise TimeoutError when not even a heartbeat has come for READ_TIMEOUT: the link is dead though open."""
-        if time.monotonic() - self._heard > READ_TIMEOUT:
+        if time.monotonic() - self._heard >= READ_TIMEOUT:
             raise TimeoutError(f"the server has been silent for {READ_TIMEOUT:.0f} s")
 
     def read(self, unpack: Callable[[Event], Iterable[Event]] | None = None) -> Iterator[Event]:
@@ -268,7 +268,8 @@ def _connect(**settings: Any) -> Any:
 
     The library says so only where the server's present setting is to write them, and is then refused older files (1236).
     """
-    connection = pymysql.connect(**settings)
+    connection: Any = pymysql.connect(**settings)
+    keep_watch(connection._sock)
     with connection.cursor() as cursor:
         cursor.execute("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'")
     return connection

@@ -15,6 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from bisync_topology import failpoints
 from bisync_topology.errors import Unreachable, Where
 from bisync_topology.kafka import (
+    LINK_TIMEOUT_MS,
+    Pulse,
     admin,
     client_settings,
     create_topics,
@@ -26,6 +28,7 @@ from bisync_topology.kafka import (
 )
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
+from schemas.topics import transactions_topic
 
 _QUEUE_EVENTS = 2000  # handed to the client at once
 _QUEUE_BYTES = 4 << 20
@@ -44,9 +47,11 @@ class Outbox:
         self._backoff = backoff
         self._stop = stop
         self._admin = admin(topology)
+        timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         settings: dict[str, Any] = {
             "transactional.id": f"{topology.name}.{side}.producer",
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2),  # the client wants it shorter than a transaction's
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
@@ -55,6 +60,7 @@ class Outbox:
         }
         self._trouble: KafkaError | None = None
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._producer.list_topics, transactions_topic(topology.name, side))
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
         self._partitions: dict[str, int] = {}
@@ -108,6 +114,7 @@ class Outbox:
                     raise
                 self._backoff.wait(f"Kafka has not confirmed a commit: {error_text(error)}", rule_of(error).advice)
         self._backoff.reset()
+        self._pulse.heard()
         self.began = 0.0
         failpoints.reach("producer.after_commit")
 
@@ -130,6 +137,11 @@ class Outbox:
         """Whether a broker was away since the start: it may have left a transaction of ours hanging."""
         self._producer.poll(0)
         return self._trouble is not None
+
+    def check(self) -> None:
+        """Where nothing was heard of the brokers for a while, ask one. Raises KafkaException when none answers."""
+        if not self.began:
+            self._pulse.check()
 
     def _note(self, error: KafkaError) -> None:
         if rule_of(error).code == "broker_away":

@@ -23,7 +23,7 @@ from bisync_topology import failpoints
 from bisync_topology.error_table import Category
 from bisync_topology.errors import CaptureError, rule_for
 from bisync_topology.kafka import ensure_control_topics
-from bisync_topology.mysql import connect
+from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import Ownership
 from bisync_topology.restarts import Backoff
 from bisync_topology.scope import UnionScope
@@ -146,6 +146,7 @@ class ProducerProcess:
                 return
             if not more and not stream.more(_POLL_SECONDS):
                 stream.check_silence()
+                outbox.check()
                 continue
             try:
                 for event in stream.read(transactions.unpack):
@@ -234,6 +235,10 @@ class ProducerProcess:
         """A replica's number of our own, stable for this topology, side and use, and not the server's."""
         number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}{use}".encode()) % 1_000_000_000
         return number if number != taken else number + 1
+
+    def interrupt(self) -> None:
+        """See worker.Work."""
+        interrupt(self._connection)
 
     def close(self) -> None:
         """Give up the stream, the Kafka client and the connection; the lock stays unless its connection is lost."""

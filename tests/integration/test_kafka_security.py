@@ -1,9 +1,6 @@
 """Kafka with accounts, certificates and ACLs: exactly what docs/operations.md asks for is enough, and less is said."""
 
-from collections.abc import Iterator
-
 import pytest
-from certificates import Authority
 from confluent_kafka.admin import AclOperation, ResourcePatternType, ResourceType
 from secured import Grant, SecuredBroker
 from topologies import World
@@ -11,16 +8,6 @@ from topologies import World
 pytestmark = pytest.mark.servers
 QUICK = {"BISYNC_TEST_START_SECONDS": "2"}
 CANARY = "canary-9d1f-of-the-tests"
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """A broker of this file's own."""
-    folder = tmp_path_factory.mktemp("secured")
-    broker = SecuredBroker(folder, Authority(folder, "kafka-authority"))
-    broker.start()
-    yield broker
-    broker.broker.stop()
 
 
 def needed(world: World) -> list[Grant]:
