@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from bisync_topology.error_table import AWAY, Category, Rule
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
+from bisync_topology.kafka_access import CREATE, TOPIC, Access, denied, is_denied
 from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS
 from bisync_topology.topology import Topology
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
@@ -138,8 +139,8 @@ def _kind(rule: Rule) -> type[Unreachable] | type[CheckFailed]:
     return Unreachable if rule.category in (Category.RECONNECT, Category.RETRY_TRANSACTION) else CheckFailed
 
 
-def control_topics(topology: Topology) -> dict[str, tuple[int, Mapping[str, str]]]:
-    """Topics that every topology has → (partitions, settings).
+def control_topics(topology: Topology, only: str | None = None) -> dict[str, tuple[int, Mapping[str, str]]]:
+    """Topics that every topology has → (partitions, settings); only: those of one side.
 
     Checkpoints and schemas have a partition a side: readers see committed records only up to the oldest open transaction of
     the partition, and another side's must not hide ours.
@@ -156,7 +157,7 @@ def control_topics(topology: Topology) -> dict[str, tuple[int, Mapping[str, str]
         checkpoints_topic(topology.name): (len(topology.sides), compacted),
         schemas_topic(topology.name): (len(topology.sides), compacted),
     }
-    for side in topology.sides:
+    for side in topology.sides if only is None else (only,):
         topics[transactions_topic(topology.name, side)] = (1, event_topic_settings(topology))
         topics[ddl_topic(topology.name, side)] = (1, event_topic_settings(topology))
     return topics
@@ -201,6 +202,8 @@ def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, 
         except KafkaException as error:
             if error.args[0].name() == _ALREADY_EXISTS:
                 continue
+            if is_denied(error):
+                raise denied(topology, [Access(CREATE, TOPIC, name)]) from error
             rule = rule_of(error)
             kind = Unreachable if error.args[0].name() == _TOO_FEW_BROKERS else _kind(rule)
             raise kind(
@@ -208,11 +211,14 @@ def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, 
             ) from error
 
 
-def ensure_control_topics(topology: Topology) -> list[str]:
-    """Create those of a topology's own topics that are missing; gives their names. Raises as create_topics does."""
+def ensure_control_topics(topology: Topology, side: str | None = None) -> list[str]:
+    """Create those of a topology's own topics that are missing, or those that a side's producer writes to; gives their names.
+
+    Raises as create_topics does.
+    """
     client = admin(topology)
     present = existing_topics(client, topology)
-    missing = {name: how for name, how in control_topics(topology).items() if name not in present}
+    missing = {name: how for name, how in control_topics(topology, side).items() if name not in present}
     create_topics(client, topology, missing)
     return list(missing)
 

@@ -22,7 +22,8 @@ from pymysql.connections import Connection
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category
 from bisync_topology.errors import CaptureError, rule_for
-from bisync_topology.kafka import ensure_control_topics
+from bisync_topology.kafka import admin, ensure_control_topics
+from bisync_topology.kafka_access import check_access, producer_access
 from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import Ownership
 from bisync_topology.restarts import Backoff
@@ -76,7 +77,8 @@ class ProducerProcess:
         """From the lock on: fence, read the checkpoint, connect, loop."""
         connection = self._connection = connect(self.topology.sides[self.side].mysql)
         server = read_server(connection)
-        ensure_control_topics(self.topology)
+        ensure_control_topics(self.topology, self.side)
+        check_access(admin(self.topology), self.topology, producer_access(self.topology, self.side))
         outbox = self._outbox = Outbox(self.topology, self.side, backoff=backoff, stop=self.stop)
         outbox.initialize()
         failpoints.reach("producer.after_init_transactions")
