@@ -63,7 +63,7 @@ def applier_access(topology: Topology, side: str) -> list[Access]:
 
 
 def reader_access(topology: Topology) -> list[Access]:
-    """What `precheck`, `status` and a `wait` that is late need; `up` creates topics beside, and lends what it has to its children."""
+    """What `precheck`, `status` and a late `wait` need; `up` creates topics beside, and its children have what it has."""
     name = topology.name
     lists = [Access(READ, TOPIC, transactions_topic(name, side)) for side in topology.sides]
     see = Access(DESCRIBE, TOPIC, f"{name}.", prefixed=True)
@@ -74,8 +74,8 @@ def _side_topics(name: str, side: str) -> Iterator[tuple[str, str, bool]]:
     """(kind, name, prefixed) of the topics of a side's changes."""
     yield TOPIC, checkpoints_topic(name), False
     yield TOPIC, schemas_topic(name), False
-    yield TOPIC, ddl_topic(name, side), False
     yield TOPIC, f"{side_prefix(name, side)}.", True
+    yield TOPIC, ddl_topic(name, side), False
 
 
 def check_access(client: AdminClient, topology: Topology, needed: Sequence[Access]) -> None:
@@ -98,9 +98,14 @@ def check_access(client: AdminClient, topology: Topology, needed: Sequence[Acces
 
 
 def _asked(access: Access, lists: Sequence[str]) -> str:
-    """The resource that is asked for: where all that begin with a name are meant, a side's list stands for them."""
+    """The resource that is asked for: where all that begin with a name are meant, a side's list stands for them.
+
+    To see them all is asked of one that is not there: it is denied, or unknown.
+    """
     if not access.prefixed:
         return access.name
+    if access.operation == DESCRIBE:
+        return f"{access.name}any"
     return next(name for name in lists if name.startswith(access.name))
 
 
