@@ -45,7 +45,7 @@ def _context(mode: SslMode, ca: str | None, cert: str | None, key: str | None, _
     """_written: when the files were last changed, as certificates are renewed while we run."""
     context = ssl.create_default_context(cafile=ca)
     if cert is not None:
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key, password="")  # a key that has one is refused; OpenSSL would ask on the terminal
     context.check_hostname = mode is SslMode.VERIFY_IDENTITY
     if mode is SslMode.REQUIRED:
         context.verify_mode = ssl.CERT_NONE
