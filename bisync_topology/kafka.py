@@ -203,7 +203,7 @@ def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, 
             if error.args[0].name() == _ALREADY_EXISTS:
                 continue
             if is_denied(error):
-                raise denied(topology, [Access(CREATE, TOPIC, name)]) from error
+                raise denied(topology, [Access(CREATE, TOPIC, name)], f"topic {name} cannot be created: ") from error
             rule = rule_of(error)
             kind = Unreachable if error.args[0].name() == _TOO_FEW_BROKERS else _kind(rule)
             raise kind(

@@ -128,12 +128,12 @@ def is_denied(error: KafkaException | KafkaError) -> bool:
     return isinstance(inner, KafkaError) and inner.name() in DENIED
 
 
-def denied(topology: Topology, missing: Iterable[Access]) -> CheckFailed:
-    """The error that names what is missing and the commands that grant it."""
+def denied(topology: Topology, missing: Iterable[Access], doing: str = "") -> CheckFailed:
+    """The error that names what is missing and the commands that grant it. doing: words that go before."""
     missing = list(dict.fromkeys(missing))
     text = ", ".join(map(str, missing))
     return CheckFailed(
-        f"Kafka denies us {text} (AUTHORIZATION_FAILED)",
+        f"{doing}Kafka denies us {text} (AUTHORIZATION_FAILED)",
         hint=f"grant the Kafka principal what it lacks: {'; '.join(_command(topology.kafka, access) for access in missing)}",
         code="kafka_denied",
     )
