@@ -81,6 +81,10 @@ large: $(STAMP) servers ## a transaction of a million rows, rows of 64 MB, a bac
 	BISYNC_TEST_LARGE_BACKLOG_BYTES=2147483648 \
 	  $(BIN)/pytest tests/integration/test_large.py -s --timeout 3600
 
+.PHONY: iuds
+iuds: $(STAMP) servers ## MySQL's suite engines/iuds, run by mysqltest against one side: equal on both; `make test` does a sample
+	BISYNC_TEST_IUDS=whole $(BIN)/pytest tests/integration/test_iuds.py -s --timeout 3600
+
 .PHONY: sandbox-up
 sandbox-up: $(STAMP) servers ## start two MySQL servers and a Kafka broker on this machine
 	@$(BIN)/bisync-topology sandbox up

@@ -9,10 +9,11 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bisync_topology.kafka import admin, client_settings
+from bisync_topology.kafka import Pulse, admin, client_settings, rule_of
+from bisync_topology.kafka_access import GROUP, READ, TOPIC, Access, denied, is_denied
 from bisync_topology.kafka_records import end_offset
 from bisync_topology.topology import Topology
-from schemas.topics import consumer_group
+from schemas.topics import consumer_group, transactions_topic
 
 Partition = tuple[str, int]
 CLOSE_SECONDS = 3.0
@@ -39,8 +40,10 @@ class Fetcher:
             # of each partition, compressed: all of it is unpacked at once, to 255 times as much. A larger one comes all the same
             "max.partition.fetch.bytes": 64 << 10,
         }
+        self._topology, self._group = topology, settings["group.id"]
         self.trouble: KafkaError | None = None  # what the client last said of its brokers, until one answers again
         self._consumer = Consumer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._consumer.list_topics, transactions_topic(topology.name, topology.other(side)))
         self._admin = admin(topology)
         self._paused: set[Partition] = set()
         self._ends: dict[Partition, int] = {}  # partition → offset at which its end was last met
@@ -60,11 +63,12 @@ class Fetcher:
     def fetch(self, timeout: float) -> dict[Partition, list[tuple[int, bytes]]]:
         """(offset, value) of what has arrived, by partition; waits up to timeout seconds for the first record.
 
-        Raises KafkaException for every error that the client does not mend by itself.
+        Raises KafkaException for every error that the client does not mend by itself, CheckFailed for a missing ACL.
         """
         first = self._consumer.poll(timeout)
         if first is None:
             return {}
+        self._pulse.heard()
         messages = [first, *self._consumer.consume(FETCH_RECORDS, 0)]
         fetched: dict[Partition, list[tuple[int, bytes]]] = {}
         message: Any
@@ -81,20 +85,31 @@ class Fetcher:
                 found.append((message.offset(), value))
             elif error.name() == "_PARTITION_EOF":
                 self._ends[key] = message.offset()
+            elif is_denied(error):
+                raise denied(self._topology, [self._needed(error, message.topic())])
             elif not error.retriable() and error.name() not in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"):
                 raise KafkaException(error)
         for key, records in fetched.items():
             self._given[key] = records[-1][0] + 1
         return fetched
 
+    def _needed(self, error: KafkaError, topic: str | None) -> Access:
+        if error.name().startswith("GROUP") or topic is None:
+            return Access(READ, GROUP, self._group)
+        return Access(READ, TOPIC, topic)
+
     def check(self) -> None:
-        """Where the client has said that brokers are away, ask one. Raises KafkaException when none answers."""
+        """Where the client has said that brokers are away, or nothing is heard of them, ask one.
+
+        Raises KafkaException when none answers.
+        """
         if self.trouble is not None:
             self._consumer.list_topics(timeout=5.0)
             self.trouble = None
+        self._pulse.check()
 
     def _note(self, error: KafkaError) -> None:
-        if error.name() in ("_ALL_BROKERS_DOWN", "_TRANSPORT", "_RESOLVE"):
+        if rule_of(error).code == "broker_away":
             self.trouble = error
 
     def reached_end(self, partition: Partition) -> int | None:

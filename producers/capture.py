@@ -18,7 +18,7 @@ import pymysql.err
 from pymysqlreplication import BinLogStreamReader, binlogstream
 
 from bisync_topology.errors import CaptureError, Where
-from bisync_topology.mysql import connection_settings
+from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS, connection_settings, keep_watch
 from bisync_topology.topology import MySQL
 from producers import events
 from producers.events import Event
@@ -27,10 +27,11 @@ from producers.long_values import LARGE_BYTES
 from producers.payload import inner_events
 from producers.tagged_gtid import gtid_name, read_gtid
 
-HEARTBEAT_SECONDS = 5.0
-READ_TIMEOUT = 2 * HEARTBEAT_SECONDS  # a link that is silent longer than this is dead
+READ_TIMEOUT = DEAD_SECONDS
 _CHUNK = 1 << 20
 UNPACKED = frozenset({events.QUERY, events.XA_PREPARE, events.TRANSACTION_PAYLOAD})  # may stand for others
+HEARTBEATS = (events.HEARTBEAT, events.HEARTBEAT_V2)
+_FILE_BEGINS = 4  # position of a file's first event
 _LONGEST = 0xFFFFFF  # a packet of this length goes on in the next one
 
 
@@ -142,14 +143,23 @@ def _piece(header: bytes) -> tuple[int, bool]:
 class BinlogStream:
     """The events of one server from a position on, in chunks: all that has arrived at each read."""
 
-    def __init__(self, mysql: MySQL, server_id: int, position: Position) -> None:
+    def __init__(
+        self,
+        mysql: MySQL,
+        server_id: int,
+        position: Position,
+        *,
+        on_new_file: Callable[[], None] = lambda: None,
+        blocking: bool = True,
+    ) -> None:
+        """on_new_file: called where the stream goes on in another file, before any event of it. blocking: go on at the end."""
         settings = connection_settings(mysql)
         settings["read_timeout"] = READ_TIMEOUT
         by_gtid = bool(position.gtid_set)  # the library takes an empty set for none at all, and would begin at the server's end
         self._reader: Any = BinLogStreamReader(
             connection_settings=settings,
             server_id=server_id,
-            blocking=True,
+            blocking=blocking,
             resume_stream=True,
             log_file=None if by_gtid else position.file,
             log_pos=None if by_gtid else position.pos,
@@ -164,6 +174,8 @@ class BinlogStream:
         self._checksum: bool | None = None
         self._packets = Packets()
         self._heard = time.monotonic()
+        self._on_new_file = on_new_file
+        self.quiet = False  # the last event was a heartbeat: the server says that it has no more
         self.file = position.file
         self._pos = position.pos  # after the last event
 
@@ -175,15 +187,21 @@ class BinlogStream:
         """The socket, for select."""
         return int(self._socket.fileno())
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Number of the file and position in it, behind the last event: grows with what is read."""
+        return int(self.file.rpartition(".")[2]), self._pos
+
     def more(self, timeout: float = 0.0) -> bool:
-        """Whether another chunk can be had within timeout seconds."""
+        """Whether another chunk can be had within timeout seconds, or before the silence has lasted too long."""
+        timeout = max(0.0, min(timeout, self._heard + READ_TIMEOUT - time.monotonic()))
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return True
         return bool(select.select([self._socket], [], [], timeout)[0])
 
     def check_silence(self) -> None:
         """Raise TimeoutError when not even a heartbeat has come for READ_TIMEOUT: the link is dead though open."""
-        if time.monotonic() - self._heard > READ_TIMEOUT:
+        if time.monotonic() - self._heard >= READ_TIMEOUT:
             raise TimeoutError(f"the server has been silent for {READ_TIMEOUT:.0f} s")
 
     def read(self, unpack: Callable[[Event], Iterable[Event]] | None = None) -> Iterator[Event]:
@@ -215,7 +233,10 @@ class BinlogStream:
             self._check_refusal(packet)
         code = packet[5]
         try:
+            self.quiet = code in HEARTBEATS
             if code == events.FORMAT_DESCRIPTION:
+                if self._checksum is not None:
+                    self._on_new_file()
                 self._checksum = events.has_checksum(bytes(packet))
             checksum = self._checksum
             if checksum is None:  # a made-up ROTATE_EVENT comes before the first format description
@@ -244,6 +265,21 @@ class BinlogStream:
             raise pymysql.err.OperationalError(number, packet[9:].decode("utf-8", "replace"))
         if packet[0] == 0xFE:
             raise ConnectionResetError("the server ended the binlog stream")
+
+
+def file_begun(mysql: MySQL, server_id: int, file: str) -> int:
+    """When the server began a binlog file, in seconds since 1970: its FORMAT_DESCRIPTION_EVENT says so.
+
+    server_id: not that of a stream that is open. Raises as BinlogStream does.
+    """
+    stream = BinlogStream(mysql, server_id, Position(None, file, _FILE_BEGINS), blocking=False)
+    try:
+        while True:
+            for event in stream.read():
+                if event.type == events.FORMAT_DESCRIPTION:
+                    return event.written
+    finally:
+        stream.close()
 
 
 def recall(mysql: MySQL, server_id: int, position: Position, gtid: str) -> Iterator[Event]:
@@ -279,7 +315,8 @@ def _connect(**settings: Any) -> Any:
 
     The library says so only where the server's present setting is to write them, and is then refused older files (1236).
     """
-    connection = pymysql.connect(**settings)
+    connection: Any = pymysql.connect(**settings)
+    keep_watch(connection._sock)
     with connection.cursor() as cursor:
         cursor.execute("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32'")
     return connection

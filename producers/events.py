@@ -64,6 +64,11 @@ class Event(NamedTuple):
         """Its position in its file: the end less the size that its header gives."""
         return self.end - int.from_bytes(self.data[9:13], "little")
 
+    @property
+    def written(self) -> int:
+        """When it was written, in seconds since 1970; of a FORMAT_DESCRIPTION_EVENT: when its file was begun."""
+        return int.from_bytes(self.data[:4], "little")
+
 
 class ChecksumMismatch(ValueError):
     """An event's CRC-32 is not that of its bytes: it was damaged on the way or on disk."""

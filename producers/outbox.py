@@ -13,8 +13,11 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bisync_topology import failpoints
+from bisync_topology.error_table import BROKER
 from bisync_topology.errors import Unreachable, Where
 from bisync_topology.kafka import (
+    LINK_TIMEOUT_MS,
+    Pulse,
     admin,
     client_settings,
     create_topics,
@@ -25,8 +28,10 @@ from bisync_topology.kafka import (
     rule_of,
     topic_ids,
 )
+from bisync_topology.kafka_access import TOPIC, TRANSACTIONAL_ID, WRITE, Access, denied, is_denied, producer_id
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
+from schemas.topics import transactions_topic
 
 _QUEUE_EVENTS = 2000  # handed to the client at once
 _QUEUE_BYTES = 4 << 20
@@ -68,9 +73,12 @@ class Outbox:
         self._backoff = backoff
         self._stop = stop
         self._admin = admin(topology)
+        self._id = producer_id(topology.name, side)
+        timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         settings: dict[str, Any] = {
-            "transactional.id": f"{topology.name}.{side}.producer",
+            "transactional.id": self._id,
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2),  # the client wants it shorter than a transaction's
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
@@ -79,16 +87,23 @@ class Outbox:
         }
         self._trouble: KafkaError | None = None
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._producer.list_topics, transactions_topic(topology.name, side))
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
         self._unconfirmed = Unconfirmed()
+        self._written: set[str] = set()  # topics of the open transaction
         self._partitions: dict[str, int] = {}
         self._made: dict[str, str] = {}  # the ids of topics that were made here
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
 
     def initialize(self) -> None:
         """Fence every older producer of this side and finish what it left open."""
-        _repeated(self._producer.init_transactions, self._stop)
+        try:
+            _repeated(self._producer.init_transactions, self._stop)
+        except KafkaException as error:
+            if is_denied(error):
+                raise denied(self._topology, [Access(WRITE, TRANSACTIONAL_ID, self._id)]) from error
+            raise
         self._partitions = existing_topics(self._admin, self._topology)
 
     def begin(self) -> None:
@@ -112,6 +127,7 @@ class Outbox:
         """Hand the queues to the client, waiting while the broker has much to confirm."""
         self._await_room()
         self._unconfirmed.add(self._events, self._bytes)
+        self._written |= {topic for topic, _ in self._queues}
         for (topic, partition), messages in self._queues.items():
             rest = messages
             while rest:
@@ -124,15 +140,25 @@ class Outbox:
         self._producer.poll(0)
 
     def _await_room(self) -> None:
-        """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile."""
-        began = time.monotonic()
+        """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile.
+
+        While the broker confirms nothing at all this is an outage, and said.
+        """
+        moved, before = time.monotonic(), -1
         while True:
-            self._unconfirmed.leave(len(self._producer))
+            waiting = len(self._producer)
+            self._unconfirmed.leave(waiting)
             if self._unconfirmed.size <= _WAITING_BYTES and self._unconfirmed.events <= _WAITING_EVENTS:
-                return
-            if self._stop.is_set() and time.monotonic() - began > CALL_SECONDS:
-                raise Unreachable("Kafka does not take what was sent")
+                break
+            if waiting != before:
+                moved, before = time.monotonic(), waiting
+            if time.monotonic() - moved > CALL_SECONDS:
+                if self._stop.is_set():
+                    raise Unreachable("Kafka does not take what was sent")
+                self._backoff.wait("Kafka has not confirmed what was sent", BROKER.advice)
             self._producer.poll(0.005)
+        if before >= 0:
+            self._backoff.reset()
 
     def commit(self) -> None:
         """Commit the open transaction; an outage of the broker is waited out, unless told to stop."""
@@ -143,11 +169,15 @@ class Outbox:
                 self._producer.commit_transaction(CALL_SECONDS)
                 break
             except KafkaException as error:
+                if is_denied(error):
+                    raise denied(self._topology, [Access(WRITE, TOPIC, topic) for topic in sorted(self._written)]) from error
                 if not error.args[0].retriable() or self._stop.is_set():
                     raise
                 self._backoff.wait(f"Kafka has not confirmed a commit: {error_text(error)}", rule_of(error).advice)
         self._backoff.reset()
+        self._pulse.heard()
         self.began = 0.0
+        self._written.clear()
         failpoints.reach("producer.after_commit")
 
     def end_hanging(self, partitions: Iterable[tuple[str, int]], *, commit: bool) -> None:
@@ -169,6 +199,11 @@ class Outbox:
         """Whether a broker was away since the start: it may have left a transaction of ours hanging."""
         self._producer.poll(0)
         return self._trouble is not None
+
+    def check(self) -> None:
+        """Where nothing was heard of the brokers for a while, ask one. Raises KafkaException when none answers."""
+        if not self.began:
+            self._pulse.check()
 
     def _note(self, error: KafkaError) -> None:
         if rule_of(error).code == "broker_away":

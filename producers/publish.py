@@ -40,7 +40,9 @@ _OWN_SCHEMAS = (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)
 class Publisher:
     """Turns one side's items into messages, and keeps the place that they stand for."""
 
-    def __init__(self, topology: Topology, side: str, outbox: Outbox, checkpoint: Checkpoint, *, fk_checks: bool) -> None:
+    def __init__(
+        self, topology: Topology, side: str, outbox: Outbox, checkpoint: Checkpoint, *, server_uuid: str, fk_checks: bool
+    ) -> None:
         self._topology = topology
         self._side = side
         self._outbox = outbox
@@ -55,7 +57,8 @@ class Publisher:
         self._sequence = checkpoint.sequence
         self._seen = checkpoint.seen
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
-        self._position = (checkpoint.file, checkpoint.pos)
+        self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
+        self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
         self._prepared = checkpoint.prepared
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
@@ -97,6 +100,21 @@ class Publisher:
         """Whether something waits to be committed; a checkpoint alone waits for a while."""
         return self._outbox.began > 0 or (self._moved and time.monotonic() - self._saved > IDLE_CHECKPOINT_SECONDS)
 
+    def checkpoint(self) -> Checkpoint:
+        """Where capture stands: behind the last source transaction that `add` was given the end of."""
+        file, pos, begun, server_uuid = self._place
+        return Checkpoint(
+            stream=self._checkpoint.stream,
+            sequence=self._sequence,
+            seen=self._seen,
+            gtid_executed=None if self._gtids is None else str(self._gtids),
+            file=file,
+            pos=pos,
+            server_uuid=server_uuid,
+            file_begun=begun,
+            prepared=self._prepared,
+        )
+
     def commit(self) -> None:
         """Commit everything up to the last source transaction's end, the checkpoint with it.
 
@@ -105,16 +123,7 @@ class Publisher:
         outbox, name, partition = self._outbox, self._topology.name, self._control_partition
         outbox.begin()
         failpoints.reach("producer.before_produce")
-        checkpoint = Checkpoint(
-            stream=self._checkpoint.stream,
-            sequence=self._sequence,
-            seen=self._seen,
-            gtid_executed=None if self._gtids is None else str(self._gtids),
-            file=self._position[0],
-            pos=self._position[1],
-            server_uuid=self._checkpoint.server_uuid,
-            prepared=self._prepared,
-        )
+        checkpoint = self.checkpoint()
         for identity, text in self._new_schemas.items():
             outbox.put(schemas_topic(name), partition, str(identity).encode(), text.encode())
         for topic, topic_id in self._new_topics.items():
@@ -249,7 +258,7 @@ class Publisher:
             self.transactions += 1
         if self._gtids is not None and head.tsid:
             self._gtids.add(head.tsid, head.number)
-        self._position = (item.file, item.pos)
+        self._place = (item.file, item.pos, item.begun, self._server_uuid)
         if item.prepared is not None:
             self._prepared = dict(item.prepared)
         if head.origin is not None:

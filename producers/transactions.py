@@ -53,7 +53,7 @@ class Transactions:
         self._target = target
         self._control_schema = control_schema
         self._tables = tables
-        self._file = file
+        self._file, self._begun = file, 0
         self._seen = seen
         self._skips = skips
         self._head: Head | None = None
@@ -140,6 +140,7 @@ class Transactions:
             self._tables.forget_numbers()
         elif code == events.FORMAT_DESCRIPTION:
             self._check_open(event)
+            self._begun = event.written
             if self._head is not None:  # the server crashed inside a transaction: what it had not committed is no change
                 self._seen = self._head.seen
                 self._head = None
@@ -308,7 +309,7 @@ class Transactions:
         if head is None:
             refuse("a commit outside of a transaction")
         self._head = None
-        self.items.append(End(head, self._file, pos or event.end, tuple(self._touched), self._prepared))
+        self.items.append(End(head, self._file, pos or event.end, self._begun, tuple(self._touched), self._prepared))
         self._prepared = None
 
     def _placed(self, error: Exception, event: Event) -> CaptureError:

@@ -16,6 +16,7 @@ CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
     "bisync_topology.kafka",  # settings, topics, errors
+    "bisync_topology.kafka_access",  # what a process is allowed to do
     "bisync_topology.kafka_records",  # reading outside of the main stream
     "bisync_topology.worker",  # the last handler of a process
     "producers.outbox",
