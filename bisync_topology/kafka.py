@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from bisync_topology.error_table import AWAY, Category, Rule
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
-from bisync_topology.kafka_access import CREATE, TOPIC, Access, denied, is_denied
+from bisync_topology.kafka_access import CREATE, TOPIC, Access, denied, is_denied, missing_access
 from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS
 from bisync_topology.topology import Topology
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
@@ -118,6 +118,16 @@ def existing_topics(client: Admin, topology: Topology) -> dict[str, int]:
         raise unreachable(topology, client.reason(error)) from error
     prefix = f"{topology.name}."
     return {name: len(topic.partitions) for name, topic in metadata.topics.items() if name.startswith(prefix)}
+
+
+def check_access(client: Admin, topology: Topology, needed: Sequence[Access]) -> None:
+    """Ask the broker what we may do. Raises CheckFailed that names all that is missing, Unreachable."""
+    try:
+        missing = missing_access(client, topology, needed)
+    except KafkaException as error:
+        raise unreachable(topology, client.reason(error)) from error
+    if missing:
+        raise denied(topology, missing)
 
 
 def unreachable(topology: Topology, error: KafkaException) -> BisyncError:

@@ -22,6 +22,8 @@ TOPIC, GROUP, TRANSACTIONAL_ID = "topic", "group", "transactional-id"
 DENIED = frozenset(f"{kind}_AUTHORIZATION_FAILED" for kind in ("TOPIC", "GROUP", "TRANSACTIONAL_ID", "CLUSTER"))
 ALL = frozenset({"READ", "WRITE", "DESCRIBE"})
 ASK_SECONDS = 15.0
+# A topic that is not there yet; a group whose broker is not ready to speak of it, which it is not before it is first asked.
+_UNKNOWN = ("UNKNOWN_TOPIC_OR_PART", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def _side_topics(name: str, side: str) -> Iterator[tuple[str, str, bool]]:
     yield TOPIC, ddl_topic(name, side), False
 
 
-def check_access(client: AdminClient, topology: Topology, needed: Sequence[Access]) -> None:
-    """Ask the broker what we may do. Raises CheckFailed that names all that is missing, KafkaException.
+def missing_access(client: AdminClient, topology: Topology, needed: Sequence[Access]) -> list[Access]:
+    """Ask the broker what we may do; gives what is missing of it. Raises KafkaException.
 
     Topics that are not there yet, and transactional ids, cannot be asked for: their refusal is named when it comes.
     """
@@ -92,9 +94,7 @@ def check_access(client: AdminClient, topology: Topology, needed: Sequence[Acces
     for group in {access.name for access in stands if access.kind == GROUP}:  # the client describes one at a time
         asked |= client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=ASK_SECONDS)
     allowed = {name: _operations(future) for name, future in asked.items()}
-    missing = [access for access, name in stands.items() if access.operation.upper() not in (allowed[name])]
-    if missing:
-        raise denied(topology, missing)
+    return [access for access, name in stands.items() if access.operation.upper() not in allowed[name]]
 
 
 def _asked(access: Access, lists: Sequence[str]) -> str:
@@ -116,7 +116,7 @@ def _operations(future: Any) -> frozenset[str]:
     except KafkaException as error:
         if error.args[0].name() in DENIED:
             return frozenset()
-        if error.args[0].name() in ("UNKNOWN_TOPIC_OR_PART", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE"):
+        if error.args[0].name() in _UNKNOWN:
             return ALL
         raise
     return frozenset(operation.name for operation in found) if found else ALL

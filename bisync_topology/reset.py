@@ -20,8 +20,8 @@ from pymysql.connections import Connection
 
 from bisync_topology.control import Control
 from bisync_topology.errors import CheckFailed, Where
-from bisync_topology.kafka import admin, ensure_control_topics, existing_topics, side_partition, side_partitions
-from bisync_topology.kafka_access import check_access, producer_access
+from bisync_topology.kafka import admin, check_access, ensure_control_topics, existing_topics, side_partition, side_partitions
+from bisync_topology.kafka_access import producer_access
 from bisync_topology.kafka_records import end_offsets
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report, lock_name, now_us

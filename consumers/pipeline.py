@@ -18,8 +18,8 @@ from pymysql.connections import Connection
 from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import ApplyError, Where
-from bisync_topology.kafka import admin, existing_topics
-from bisync_topology.kafka_access import applier_access, check_access
+from bisync_topology.kafka import admin, check_access, existing_topics
+from bisync_topology.kafka_access import applier_access
 from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import LOCK_TIMEOUT, Ownership
 from bisync_topology.restarts import Backoff

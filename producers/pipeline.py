@@ -22,8 +22,8 @@ from pymysql.connections import Connection
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category
 from bisync_topology.errors import CaptureError, rule_for
-from bisync_topology.kafka import admin, ensure_control_topics
-from bisync_topology.kafka_access import check_access, producer_access
+from bisync_topology.kafka import admin, check_access, ensure_control_topics
+from bisync_topology.kafka_access import producer_access
 from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import Ownership
 from bisync_topology.restarts import Backoff

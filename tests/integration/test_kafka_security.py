@@ -11,8 +11,8 @@ from topologies import World, eventually
 
 from bisync_topology import operate
 from bisync_topology.errors import CheckFailed
-from bisync_topology.kafka import admin
-from bisync_topology.kafka_access import CREATE, Access, applier_access, check_access, producer_access, reader_access
+from bisync_topology.kafka import admin, check_access
+from bisync_topology.kafka_access import CREATE, Access, applier_access, producer_access, reader_access
 from bisync_topology.topology_file import load
 from schemas.topics import transactions_topic
 
