@@ -118,6 +118,12 @@ SELECT GET_LOCK(%s, %s);
 -- name: lock_is_held
 SELECT IS_USED_LOCK(%s) <=> CONNECTION_ID();
 
+-- name: lock_holder
+SELECT IS_USED_LOCK(%s);
+
+-- name: end_connection
+KILL %s;
+
 -- name: insert_direction
 INSERT IGNORE INTO {c}.directions (topology, source_side, target_side, skips, skipped) VALUES (%s, %s, %s, '[]', '[]');
 

