@@ -152,3 +152,28 @@ def test_what_is_listed_and_shown(world: World) -> None:
     assert "west-17" in world.run("conflicts", "show", "17", expect=2)
     assert "one of east, west" in world.run("conflicts", "list", "--to", "north", expect=2)
     assert "--table" in world.run("conflicts", "list", "--table", "a.b.c", expect=2)
+
+
+def test_rows_in_parts(world: World) -> None:
+    """A row too large for one record conflicts like any other; its record has the SHA-256 of what is long."""
+    table = world.table(columns="id INT PRIMARY KEY, v LONGTEXT")
+    for direction in world.topology["directions"]:
+        direction["on_conflict"] = "overwrite" if direction["from"] == "east" else "ignore"
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (2, REPEAT('b', 3000000))")
+    world.run("wait")
+    both_paused(world)
+    for side in world.sides:
+        world.sql(side, f"INSERT INTO {table} VALUES (1, REPEAT('{side}', 1000000))")
+        world.sql(side, f"UPDATE {table} SET v = CONCAT(v, '{side}') WHERE id = 2")
+    for source, target in (("east", "west"), ("west", "east")):
+        world.run("resume", source, target)
+    world.run("wait")
+    found = {side: world.sql(side, f"SELECT id, SHA2(v, 256) FROM {table} ORDER BY id") for side in world.sides}
+    assert found["east"] == found["west"]
+    assert [(each["type"], each["decision"]) for each in listed(world, "--to", "west")] == [
+        ("update_differs", "source"),
+        ("insert_exists", "source"),
+    ]
+    assert [each["decision"] for each in listed(world, "--to", "east")] == ["target"] * 2
+    assert listed(world, "--to", "west")[1]["incoming"] == {"id": 1, "v": found["east"][0][1]}
