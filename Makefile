@@ -76,8 +76,9 @@ soak: $(STAMP) servers sysbench ## the long forms: every kill, minutes of sysben
 	  $(BIN)/pytest tests/faults tests/integration/test_decoder.py tests/integration/test_types.py --timeout 3600
 
 .PHONY: large
-large: $(STAMP) servers ## a transaction of a million rows, rows of 8 MB, 300 tables, each process below 300 MB
-	BISYNC_TEST_LARGE_ROWS=1000000 BISYNC_TEST_LARGE_ROW_BYTES=8388608 BISYNC_TEST_LARGE_TABLES=300 \
+large: $(STAMP) servers ## a transaction of a million rows, rows of 64 MB, a backlog of 2 GB, 1,000 tables, each process below 300 MB
+	BISYNC_TEST_LARGE_ROWS=1000000 BISYNC_TEST_LARGE_ROW_BYTES=67108864 BISYNC_TEST_LARGE_TABLES=1000 \
+	BISYNC_TEST_LARGE_BACKLOG_BYTES=2147483648 \
 	  $(BIN)/pytest tests/integration/test_large.py -s --timeout 3600
 
 .PHONY: iuds

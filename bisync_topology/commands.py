@@ -229,4 +229,75 @@ def init(ctx: click.Context, reset: tuple[str, str]) -> None:
     click.echo(f"{reset[0]} to {reset[1]} begins anew as stream {stream}; `up` goes on from here")
 
 
-COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip)
+@click.group()
+def conflicts() -> None:
+    """What was in conflict, and what was done about it.
+
+    \b
+    Example:
+      bisync-topology conflicts list --decision pending
+    """
+
+
+@conflicts.command("list")
+@click.option("--from", "from_", metavar="SIDE", shell_complete=_complete_side, help="Only changes of this side.")
+@click.option("--to", metavar="SIDE", shell_complete=_complete_side, help="Only those that came to this side.")
+@click.option("--table", metavar="PATTERN", help="Only these tables, as in `objects`: shop, shop.stock, shop.s*.")
+@click.option("--type", "types", multiple=True, metavar="TYPE", help="insert_exists, update_differs, …; may be repeated.")
+@click.option(
+    "--decision",
+    "decisions",
+    multiple=True,
+    type=click.Choice(["source", "target", "merged", "pending", "skipped"]),
+    help="May be repeated.",
+)
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="The newest; 0: all.")
+@_OUTPUT
+@click.pass_context
+def conflicts_list(
+    ctx: click.Context,
+    from_: str | None,
+    to: str | None,
+    table: str | None,
+    types: tuple[str, ...],
+    decisions: tuple[str, ...],
+    limit: int,
+    output: str,
+) -> None:
+    """List the conflicts on record, newest first.
+
+    \b
+    Example:
+      bisync-topology conflicts list --to west --table shop.* --decision pending
+    """
+    from bisync_topology import conflicts as records
+
+    wanted = records.Filter(from_=from_, to=to, table=table, types=types, decisions=decisions, limit=limit)
+    found = records.find(_topology(ctx), wanted)
+    if output == "json":
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        records.show_list(found)
+
+
+@conflicts.command("show")
+@click.argument("identity", metavar="ID")
+@_OUTPUT
+@click.pass_context
+def conflicts_show(ctx: click.Context, identity: str, output: str) -> None:
+    """Show one conflict: its rows side by side, with what differs marked.
+
+    \b
+    Example:
+      bisync-topology conflicts show west-17
+    """
+    from bisync_topology import conflicts as records
+
+    conflict = records.read(_topology(ctx), identity)
+    if output == "json":
+        click.echo(json.dumps(conflict, indent=2, ensure_ascii=False))
+    else:
+        records.show_one(conflict)
+
+
+COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, conflicts)

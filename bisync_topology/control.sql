@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS {c}.applied (
   dropped_own_origin BIGINT NOT NULL COMMENT 'source transactions that had begun here',
   dropped_repeated BIGINT NOT NULL COMMENT 'events fetched again and dropped by sequence',
   conflicts BIGINT NOT NULL,
+  already_applied BIGINT NOT NULL COMMENT 'changes that were there already, and no conflict',
   PRIMARY KEY (topology, source_side)
 ) ENGINE=InnoDB;
 
@@ -42,7 +43,7 @@ CREATE TABLE IF NOT EXISTS {c}.conflicts (
   target_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   table_name VARCHAR(140) NOT NULL COMMENT 'db.table',
   row_key JSON NOT NULL,
-  type VARCHAR(32) NOT NULL COMMENT 'insert_exists, unique_taken, update_missing, update_differs, delete_differs',
+  type VARCHAR(32) NOT NULL COMMENT 'as in docs/conflicts.md: insert_exists …',
   policy VARCHAR(32) NOT NULL,
   decision VARCHAR(16) NOT NULL COMMENT 'source, target, merged, pending, skipped',
   before_image JSON NULL,
@@ -52,7 +53,8 @@ CREATE TABLE IF NOT EXISTS {c}.conflicts (
   sequence BIGINT NOT NULL,
   event_order INT NOT NULL,
   gtid VARCHAR(120) NOT NULL,
-  kafka_offset VARCHAR(300) NOT NULL COMMENT 'topic[partition]@offset of its place in the transaction list',
+  committed_at BIGINT NOT NULL COMMENT 'of the change at its source, microseconds since 1970 UTC',
+  list_offset BIGINT NOT NULL COMMENT 'of its transaction in the list of the source side',
   PRIMARY KEY (id),
   KEY (topology, source_side, sequence)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -116,6 +118,12 @@ SELECT GET_LOCK(%s, %s);
 -- name: lock_is_held
 SELECT IS_USED_LOCK(%s) <=> CONNECTION_ID();
 
+-- name: lock_holder
+SELECT IS_USED_LOCK(%s);
+
+-- name: end_connection
+KILL %s;
+
 -- name: insert_direction
 INSERT IGNORE INTO {c}.directions (topology, source_side, target_side, skips, skipped) VALUES (%s, %s, %s, '[]', '[]');
 
@@ -161,7 +169,7 @@ SELECT source_side, stream, sequence, gtid, committed_at, applied_at, barrier, a
  dropped_own_origin, dropped_repeated, conflicts FROM {c}.applied WHERE topology = %s;
 
 -- name: insert_applied
-INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0);
+INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0, 0);
 
 -- name: move_applied
 -- Compare and set: no matched row means that another process has moved it, and nothing may be written.
@@ -171,7 +179,7 @@ UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gt
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
 
 -- name: add_conflicts
-UPDATE {c}.applied SET conflicts = conflicts + %s WHERE topology = %s AND source_side = %s;
+UPDATE {c}.applied SET conflicts = conflicts + %s, already_applied = already_applied + %s WHERE topology = %s AND source_side = %s;
 
 -- name: read_offsets
 SELECT topic, kafka_partition, next_offset FROM {c}.applied_offsets WHERE topology = %s AND source_side = %s;
@@ -181,16 +189,27 @@ INSERT INTO {c}.applied_offsets VALUES (%s, %s, %s, %s, %s) AS fresh ON DUPLICAT
 
 -- name: insert_conflict
 INSERT INTO {c}.conflicts (topology, at, source_side, target_side, table_name, row_key, type, policy, decision, before_image,
- incoming_image, local_rows, stream, sequence, event_order, gtid, kafka_offset)
- VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+ incoming_image, local_rows, stream, sequence, event_order, gtid, committed_at, list_offset)
+ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
--- name: pending_conflict
-SELECT id FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s AND event_order = %s
+-- name: pending_conflicts
+SELECT id, sequence, event_order FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s
  AND decision = 'pending';
 
 -- name: close_pending
 UPDATE {c}.conflicts SET decision = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s
  AND decision = 'pending';
+
+-- name: list_conflicts
+-- Newest first; an absent filter is NULL or empty.
+SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
+ list_offset, committed_at FROM {c}.conflicts WHERE topology = %s AND (%s IS NULL OR source_side = %s)
+ AND (%s IS NULL OR table_name LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s)) AND (%s = '' OR FIND_IN_SET(decision, %s))
+ ORDER BY id DESC LIMIT %s;
+
+-- name: read_conflict
+SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
+ list_offset, committed_at FROM {c}.conflicts WHERE topology = %s AND id = %s;
 
 -- name: insert_ddl
 INSERT INTO {c}.ddl_log (topology, source_side, at, statement, state, why, stream, sequence, gtid)

@@ -18,8 +18,9 @@ only the Kafka edge modules import that client.
 
 import socket
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pymysql.err
 
@@ -137,13 +138,22 @@ class ApplyError(DirectionFailed):
 
 
 class ConflictStop(ApplyError):
-    """A conflict under policy task_failed; `conflict_id` is what `conflicts resolve` takes."""
+    """Conflicts under policy task_failed. pending: all of their transaction's; conflict_id: the first one's, once on record."""
 
     default_code = "conflict"
 
-    def __init__(self, message: str, *, conflict_id: str, hint: str | None = None, where: Where | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        conflict_id: str = "",
+        pending: Sequence[Any] = (),
+        hint: str | None = None,
+        where: Where | None = None,
+    ) -> None:
         super().__init__(message, hint=hint, where=where)
         self.conflict_id = conflict_id
+        self.pending = pending
 
 
 class Unreachable(BisyncError):

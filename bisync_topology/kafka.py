@@ -1,25 +1,37 @@
 """Kafka's admin side and what is common to its clients: properties, topics with explicit settings, errors as rules."""
 
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from bisync_topology.error_table import AWAY, Category, Rule
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, Where, kafka_rule
+from bisync_topology.kafka_access import CREATE, TOPIC, Access, denied, is_denied, missing_access
+from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS
 from bisync_topology.topology import Topology
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
 
 ADMIN_TIMEOUT = 15.0  # seconds
+# A broker that does not answer a request for so long counts as away; the client's default is a minute, and for a transactional
+# producer as long as a transaction may last.
+LINK_TIMEOUT_MS = int(DEAD_SECONDS * 1000)
 _ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
 _TOO_FEW_BROKERS = "INVALID_REPLICATION_FACTOR"  # said by one that is stopping too, and while others of a cluster are away
 
 
 def client_settings(topology: Topology, more: Mapping[str, str | int | bool] | None = None) -> dict[str, Any]:
     """librdkafka properties: ours first, so that the user's win; nothing is logged by the client itself."""
-    return {"log_level": 0, "client.id": f"bisync-{topology.name}", **(more or {}), **topology.kafka}
+    ours: dict[str, str | int | bool] = {
+        "log_level": 0,
+        "client.id": f"bisync-{topology.name}",
+        "socket.timeout.ms": LINK_TIMEOUT_MS,
+        "socket.keepalive.enable": True,
+    }
+    return {**ours, **(more or {}), **topology.kafka}
 
 
 def rule_of(error: KafkaException | KafkaError) -> Rule:
@@ -53,6 +65,25 @@ class Admin(AdminClient):
         """The refusal behind a call that nobody answered, or the error itself."""
         self.poll(0)
         return KafkaException(self._refusals.pop()) if self._refusals else error
+
+
+class Pulse:
+    """Asks brokers for a sign of life where none has come for HEARTBEAT_SECONDS, so that a dead link is found in twice that."""
+
+    def __init__(self, ask: Callable[..., object], topic: str) -> None:
+        """ask: a client's `list_topics`."""
+        self._ask, self._topic = ask, topic
+        self._heard = time.monotonic()
+
+    def heard(self) -> None:
+        """Something has come."""
+        self._heard = time.monotonic()
+
+    def check(self) -> None:
+        """Ask, if it is time. Raises KafkaException when no broker answers."""
+        if time.monotonic() - self._heard > HEARTBEAT_SECONDS:
+            self._ask(self._topic, timeout=HEARTBEAT_SECONDS)
+            self.heard()
 
 
 def admin(topology: Topology) -> Admin:
@@ -89,6 +120,16 @@ def existing_topics(client: Admin, topology: Topology) -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in metadata.topics.items() if name.startswith(prefix)}
 
 
+def check_access(client: Admin, topology: Topology, needed: Sequence[Access]) -> None:
+    """Ask the broker what we may do. Raises CheckFailed that names all that is missing, Unreachable."""
+    try:
+        missing = missing_access(client, topology, needed)
+    except KafkaException as error:
+        raise unreachable(topology, client.reason(error)) from error
+    if missing:
+        raise denied(topology, missing)
+
+
 def unreachable(topology: Topology, error: KafkaException) -> BisyncError:
     """The error as one of ours, with the address."""
     rule = rule_of(error)
@@ -108,8 +149,8 @@ def _kind(rule: Rule) -> type[Unreachable] | type[CheckFailed]:
     return Unreachable if rule.category in (Category.RECONNECT, Category.RETRY_TRANSACTION) else CheckFailed
 
 
-def control_topics(topology: Topology) -> dict[str, tuple[int, Mapping[str, str]]]:
-    """Topics that every topology has → (partitions, settings).
+def control_topics(topology: Topology, only: str | None = None) -> dict[str, tuple[int, Mapping[str, str]]]:
+    """Topics that every topology has → (partitions, settings); only: those of one side.
 
     Checkpoints and schemas have a partition a side: readers see committed records only up to the oldest open transaction of
     the partition, and another side's must not hide ours.
@@ -126,7 +167,7 @@ def control_topics(topology: Topology) -> dict[str, tuple[int, Mapping[str, str]
         checkpoints_topic(topology.name): (len(topology.sides), compacted),
         schemas_topic(topology.name): (len(topology.sides), compacted),
     }
-    for side in topology.sides:
+    for side in topology.sides if only is None else (only,):
         topics[transactions_topic(topology.name, side)] = (1, event_topic_settings(topology))
         topics[ddl_topic(topology.name, side)] = (1, event_topic_settings(topology))
     return topics
@@ -171,6 +212,8 @@ def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, 
         except KafkaException as error:
             if error.args[0].name() == _ALREADY_EXISTS:
                 continue
+            if is_denied(error):
+                raise denied(topology, [Access(CREATE, TOPIC, name)], f"topic {name} cannot be created: ") from error
             rule = rule_of(error)
             kind = Unreachable if error.args[0].name() == _TOO_FEW_BROKERS else _kind(rule)
             raise kind(
@@ -178,24 +221,40 @@ def create_topics(client: AdminClient, topology: Topology, topics: Mapping[str, 
             ) from error
 
 
-def ensure_control_topics(topology: Topology) -> list[str]:
-    """Create those of a topology's own topics that are missing; gives their names. Raises as create_topics does."""
+def ensure_control_topics(topology: Topology, side: str | None = None) -> list[str]:
+    """Create those of a topology's own topics that are missing, or those that a side's producer writes to; gives their names.
+
+    Raises as create_topics does.
+    """
     client = admin(topology)
     present = existing_topics(client, topology)
-    missing = {name: how for name, how in control_topics(topology).items() if name not in present}
+    missing = {name: how for name, how in control_topics(topology, side).items() if name not in present}
     create_topics(client, topology, missing)
     return list(missing)
 
 
+class Described(NamedTuple):
+    """What a broker says of a topic. identity: that it gave it; a topic that was made anew has another one."""
+
+    identity: str
+    partitions: int
+
+
 def topic_ids(client: AdminClient, names: Iterable[str]) -> dict[str, str]:
-    """Topic → the id that the broker gave it; a topic that was made anew has another one."""
+    """Topic → its id, of those that exist."""
+    return {name: topic.identity for name, topic in described(client, names).items()}
+
+
+def described(client: AdminClient, names: Iterable[str]) -> dict[str, Described]:
+    """Topic → what the broker says of it, of those that exist; others are not asked for. Raises KafkaException."""
     wanted = list(names)
     if not wanted:
         return {}
     found = {}
     for name, future in client.describe_topics(TopicCollection(wanted), request_timeout=ADMIN_TIMEOUT).items():
         try:
-            found[name] = str(future.result().topic_id)
+            topic = future.result()
+            found[name] = Described(str(topic.topic_id), len(topic.partitions))
         except KafkaException as error:
             if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
                 raise

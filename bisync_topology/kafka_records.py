@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from bisync_topology.error_table import BROKER
 from bisync_topology.errors import Unreachable, Where
 from bisync_topology.kafka import ADMIN_TIMEOUT, client_settings, rule_of, unreachable
+from bisync_topology.kafka_access import DESCRIBE, GROUP, READ, TOPIC, Access, denied, is_denied, reader_group
 from bisync_topology.topology import Topology
 
 Partition = tuple[str, int]  # topic and number
@@ -76,7 +77,7 @@ def read_tail(
         for partition in partitions:
             low, high = consumer.get_watermark_offsets(TopicPartition(*partition), timeout=timeout, cached=False)
             starts[partition] = max(low, high - offsets)
-        yield from _to_the_end(consumer, starts, timeout)
+        yield from _to_the_end(topology, consumer, starts, timeout)
 
 
 def read(
@@ -87,20 +88,20 @@ def read(
     Raises Unreachable when the ends are not reached within timeout seconds of silence.
     """
     with _reader(topology, committed=committed) as consumer:
-        yield from _to_the_end(consumer, starts, timeout)
+        yield from _to_the_end(topology, consumer, starts, timeout)
 
 
 def first_record(topology: Topology, topic: str, partition: int, offset: int, timeout: float = 5.0) -> bytes | None:
     """The value of the first committed record at or behind an offset; None when there is none, or not in time."""
     with _reader(topology, committed=True) as consumer:
-        return next((record.value for record in _to_the_end(consumer, {(topic, partition): offset}, timeout)), None)
+        return next((record.value for record in _to_the_end(topology, consumer, {(topic, partition): offset}, timeout)), None)
 
 
 @contextmanager
 def _reader(topology: Topology, *, committed: bool) -> Iterator[Consumer]:
     """A consumer that commits nothing and notices ends at once. KafkaException becomes Unreachable."""
     settings: dict[str, str | int | bool] = {
-        "group.id": f"{topology.name}.reader",
+        "group.id": reader_group(topology.name),
         "enable.auto.commit": False,
         "isolation.level": "read_committed" if committed else "read_uncommitted",
         "enable.partition.eof": True,
@@ -111,12 +112,14 @@ def _reader(topology: Topology, *, committed: bool) -> Iterator[Consumer]:
     try:
         yield consumer
     except KafkaException as error:
+        if is_denied(error):  # of a topic it is said in its place, in _to_the_end
+            raise denied(topology, [Access(DESCRIBE, GROUP, reader_group(topology.name))]) from error
         raise unreachable(topology, error) from error
     finally:
         consumer.close()
 
 
-def _to_the_end(consumer: Consumer, starts: Mapping[Partition, int], timeout: float) -> Iterator[Record]:
+def _to_the_end(topology: Topology, consumer: Consumer, starts: Mapping[Partition, int], timeout: float) -> Iterator[Record]:
     left = set(starts)
     if left:
         consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
@@ -138,5 +141,7 @@ def _to_the_end(consumer: Consumer, starts: Mapping[Partition, int], timeout: fl
                 yield Record(partition, message.offset(), message.key() or b"", message.value())
         elif error.name() == "_PARTITION_EOF":
             left.discard(partition)
+        elif is_denied(error) and error.name().startswith("TOPIC"):
+            raise denied(topology, [Access(READ, TOPIC, message.topic())])
         elif not error.retriable() and rule_of(error).code != "broker_away":
             raise KafkaException(error)

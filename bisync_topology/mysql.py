@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import ssl
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,9 @@ from bisync_topology.errors import UsageError
 from bisync_topology.topology import MySQL, Ssl, SslMode
 
 CONNECT_TIMEOUT = 10.0  # seconds
+# how often something is to be heard on a link (the variable is for tests of dead links)
+HEARTBEAT_SECONDS = float(os.environ.get("BISYNC_TEST_HEARTBEAT", "5"))
+DEAD_SECONDS = 2 * HEARTBEAT_SECONDS  # a link on which nothing was heard for longer is dead, though it may be open
 READ_TIMEOUT = 120.0  # seconds; longer than innodb_lock_wait_timeout, so that the server answers first
 
 
@@ -38,7 +45,7 @@ def _context(mode: SslMode, ca: str | None, cert: str | None, key: str | None, _
     """_written: when the files were last changed, as certificates are renewed while we run."""
     context = ssl.create_default_context(cafile=ca)
     if cert is not None:
-        context.load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key, password="")  # a key that has one is refused; OpenSSL would ask on the terminal
     context.check_hostname = mode is SslMode.VERIFY_IDENTITY
     if mode is SslMode.REQUIRED:
         context.verify_mode = ssl.CERT_NONE
@@ -65,12 +72,35 @@ def connect(mysql: MySQL, *, autocommit: bool = True, read_timeout: float = READ
     The session's wait_timeout bounds how long the server keeps locks of a process that was frozen or cut off.
     Raises pymysql.err.MySQLError; bisync_topology.errors.rule_for knows what to do about it.
     """
-    connection: Connection[Any] = pymysql.connect(
+    connection: Any = pymysql.connect(
         **connection_settings(mysql),
         autocommit=autocommit,
-        read_timeout=read_timeout,
+        read_timeout=min(read_timeout, CONNECT_TIMEOUT),  # a greeting that does not come is not waited for as an answer is
         write_timeout=read_timeout,
         client_flag=CLIENT.FOUND_ROWS,
         **more,
     )
-    return connection
+    connection._read_timeout = read_timeout
+    keep_watch(connection._sock)
+    return connection  # type: ignore[no-any-return]
+
+
+def keep_watch(link: socket.socket) -> None:
+    """Let the kernel end a link whose other end acknowledges nothing for DEAD_SECONDS, also while an answer is waited for.
+
+    So a statement may take as long as it takes: the other end's kernel acknowledges meanwhile.
+    """
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":  # elsewhere time-outs alone find a dead link
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(HEARTBEAT_SECONDS))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, int(DEAD_SECONDS - HEARTBEAT_SECONDS))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_SECONDS * 1000))
+
+
+def interrupt(connection: Connection[Any] | None) -> None:
+    """From another thread: let whoever waits for an answer on this connection find it lost."""
+    link = None if connection is None else connection._sock  # type: ignore[attr-defined]
+    if link is not None:
+        with contextlib.suppress(OSError):  # it is lost already
+            link.shutdown(socket.SHUT_RDWR)

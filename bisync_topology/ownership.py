@@ -23,7 +23,7 @@ from pymysql.connections import Connection
 
 from bisync_topology.control import Control
 from bisync_topology.errors import Category, DirectionFailed, LostOwnership, rule_for, words
-from bisync_topology.mysql import connect
+from bisync_topology.mysql import DEAD_SECONDS, connect
 from bisync_topology.topology import Topology
 
 # seconds; wait_timeout of the connection that holds the lock (the variable is for tests that freeze a process)
@@ -81,12 +81,13 @@ class Ownership:
         self._reported_state = ""
         self._held = False
         self._finished = threading.Event()
+        self.on_lost: Callable[[], None] | None = None  # called by the thread when the lock's connection is lost
         self.on_beat: Callable[[], None] | None = None  # called by the thread before each report
 
     def acquire(self) -> bool:
         """Wait until this process is the owner; False when told to stop meanwhile. Raises MySQLError when the side is away."""
-        self.release()
-        connection = connect(self.topology.sides[self.side].mysql, read_timeout=LOCK_TIMEOUT)
+        former = self.release()
+        connection = connect(self.topology.sides[self.side].mysql, read_timeout=min(LOCK_TIMEOUT, DEAD_SECONDS))
         with self._mutex:
             self._connection = connection
             with connection.cursor() as cursor:
@@ -100,18 +101,26 @@ class Ownership:
             if self._held:
                 self.beat(force=True)
                 return True
+            with self._mutex:
+                if former is not None and control.execute("lock_holder", self._lock)[0][0] == former:
+                    control.execute("end_connection", former)  # our own, lost on the way: the server does not know it yet
+                    former = None
+                    continue
             self.report.state = "standby"
             log.info("another process owns this work; waiting", process=self.process)
             self.stop.wait(2.0)
         return False
 
-    def release(self) -> None:
-        """Give the lock up by closing its connection."""
+    def release(self) -> int | None:
+        """Give the lock up by closing its connection; gives the server's number of that connection."""
         with self._mutex:
             self._held = False
-            if self._connection is not None and self._connection.open:
-                self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            if connection is None:
+                return None
+            if connection.open:
+                connection.close()
+            return int(connection.thread_id())  # type: ignore[no-untyped-call]
 
     def finish(self) -> None:
         """Say that the process has stopped as it was told to, and give the lock up."""
@@ -148,6 +157,8 @@ class Ownership:
                 # the work's own connections meet the same outage and wait it out; the lock is taken again there
                 log.debug("the lock's connection is away", error=str(error))
                 self._held = False
+                if self.on_lost is not None:
+                    self.on_lost()
 
     @property
     def held(self) -> bool:

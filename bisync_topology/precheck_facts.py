@@ -21,6 +21,7 @@ from pymysql.connections import Connection
 from bisync_topology import kafka
 from bisync_topology.errors import BisyncError, CaptureError
 from bisync_topology.grants import quote
+from bisync_topology.kafka_access import reader_access
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import waits_out
 from bisync_topology.scope import Scope
@@ -135,9 +136,10 @@ def read_side(topology: Topology, side: str) -> SideFacts:
 
 
 def read_kafka(topology: Topology) -> KafkaFacts:
-    """Ask the broker. Raises Unreachable."""
+    """Ask the broker. Raises Unreachable, CheckFailed where ACLs are missing."""
     client = kafka.admin(topology)
     brokers = kafka.broker_count(client, topology, timeout=_TRY_SECONDS)
+    kafka.check_access(client, topology, reader_access(topology))
     topics = kafka.existing_topics(client, topology)
     lost = {}
     if checkpoints_topic(topology.name) in topics:

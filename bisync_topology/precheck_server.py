@@ -82,7 +82,7 @@ def _gtid_mode(side: str, facts: SideFacts) -> Item:
         side,
         WARN,
         f"{mode}: positions are kept as binlog file and offset",
-        "they mean nothing on another server, so that a failover or a restored backup cannot be recognized",
+        "they mean nothing on another server, so that a failover cannot be followed",
         "SET PERSIST enforce_gtid_consistency = ON; SET PERSIST gtid_mode = OFF_PERMISSIVE; "
         "SET PERSIST gtid_mode = ON_PERMISSIVE; SET PERSIST gtid_mode = ON;  -- before the first `up`",
     )

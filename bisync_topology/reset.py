@@ -20,7 +20,8 @@ from pymysql.connections import Connection
 
 from bisync_topology.control import Control
 from bisync_topology.errors import CheckFailed, Where
-from bisync_topology.kafka import admin, ensure_control_topics, existing_topics, side_partition, side_partitions
+from bisync_topology.kafka import admin, check_access, ensure_control_topics, existing_topics, side_partition, side_partitions
+from bisync_topology.kafka_access import producer_access
 from bisync_topology.kafka_records import end_offsets
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report, lock_name, now_us
@@ -41,7 +42,8 @@ def reset(topology: Topology, source: str, target: str) -> str:
     with _owned(topology, source, f"producer {source}") as at_source, _owned(topology, target, f"applier {target}") as at_target:
         Control(at_source, topology).create()
         Control(at_target, topology).create()
-        ensure_control_topics(topology)
+        ensure_control_topics(topology, source)
+        check_access(admin(topology), topology, producer_access(topology, source))
         stream = _begin_stream(topology, source, at_source)
         _begin_progress(topology, source, at_target, stream)
         for connection in (at_source, at_target):

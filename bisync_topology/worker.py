@@ -35,6 +35,9 @@ class Work(Protocol):
     def work(self, backoff: Backoff) -> None:
         """From the start order behind the lock to a stop, a pause or an error; resets backoff once it works."""
 
+    def interrupt(self) -> None:
+        """From another thread: the side may not answer any more, so let work find its connection lost rather than wait on it."""
+
     def close(self) -> None:
         """Give up everything that work opened."""
 
@@ -46,6 +49,7 @@ def run_worker(kind: str, work: Work, ownership: Ownership, stop: threading.Even
     """
     gc.freeze()
     gc.set_threshold(_GARBAGE_OBJECTS)  # rows in flight make no cycles: looking through them every 700 took a seventh of the time
+    ownership.on_lost = work.interrupt
     ownership.start_watching()
     backoff = Backoff(stop, what=ownership.process, report=ownership.report)
     while not stop.is_set():

@@ -2,8 +2,9 @@
 
 The commit, in code order:
 1. the progress row is moved, compare and set: it is the origin marker, and whoever else moved it has taken over;
-2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, or a duplicate key, is undone and
-   its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside them;
+2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, a duplicate key or a foreign key
+   that refuses, is undone and its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside
+   them. A conflict that stops the direction does so at the end of its transaction, so that all of them are known;
 3. the positions of every partition touched are written;
 4. the target commits. Only then is Kafka told (consumers/pipeline.py).
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import pymysql.err
 from pymysql.connections import Connection
+from pymysql.cursors import Cursor
 
 from bisync_topology import failpoints
 from bisync_topology.error_table import Rule
@@ -24,12 +26,13 @@ from bisync_topology.ownership import LOCK_TIMEOUT
 from consumers.changes import Change, runs
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
-from consumers.resolve import resolve
+from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY, resolve
 from consumers.tables import AppliedTable
 from consumers.target_rows import TargetRows
 from schemas.records import Row
+from schemas.tables import Column
 
-DUPLICATE_KEY = 1062
+_SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
 KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 
 
@@ -42,6 +45,8 @@ class Writer:
         self.conflicts = conflicts
         self._fk_checks: bool | None = None
         self._used = time.monotonic()
+        self._kept: list[str] = []  # user variables with pieces of the row in parts that comes
+        self._packet = 0  # the most bytes of a statement and of a value; 0: not asked for yet
 
     def begin(self, progress: Progress, repeated: int, *, fk_checks: bool) -> None:
         """Step 1. progress: what the transaction will have passed at its end."""
@@ -55,7 +60,7 @@ class Writer:
     def write(self, changes: Sequence[Change]) -> None:
         """Step 2, for as many changes as are at hand.
 
-        Raises ConflictStop where the policy wants the direction to stop, pymysql.err.MySQLError.
+        Raises ConflictStop where more conflicts wait for a decision than are kept, pymysql.err.MySQLError.
         """
         for table, op, run in runs(changes):
             start = 0
@@ -64,14 +69,36 @@ class Writer:
                 start += len(part)
                 if not self._batch(op, len(part), sql):
                     for change in batch:
-                        self.conflicts.add(resolve(self._connection, change, self.conflicts.stop))
+                        self.conflicts.add(resolve(self._connection, change))
             failpoints.reach("applier.mid_rows")
+        self.conflicts.write()
+        if self._kept and changes:
+            self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
+            self._kept.clear()
+
+    def keep(self, table: str, column: Column, length: int) -> Callable[[bytes], str]:
+        """Make room for a long value on the target: what is given takes a piece into user variables, and gives their names.
+
+        Raises ApplyError where the target takes no value of that length.
+        """
+        most = self._max_packet()
+        if length > most:
+            raise too_large(f"column {column.name} has a value of {length} bytes", length, most, table)
+
+        def take(piece: bytes) -> str:
+            names = []
+            for start in range(0, len(piece), most // 4):
+                names.append(f"@bisync_{len(self._kept)}")
+                self._kept.append(names[-1])
+                self._query(f"SET {names[-1]} = X'{piece[start : start + most // 4].hex()}'")
+            return ", ".join(names)
+
+        return take
 
     def commit(self, progress: Progress) -> None:
-        """Steps 3 and 4."""
-        conflicts = self.conflicts.write()
-        if conflicts:
-            self._rows.add_conflicts(conflicts)
+        """Steps 3 and 4. Raises ConflictStop where the policy wants the direction to stop."""
+        self.conflicts.check()
+        self._rows.add_conflicts(*self.conflicts.settle(progress.sequence))
         self._rows.write_offsets(progress.positions)
         failpoints.reach("applier.before_commit")
         self._connection.commit()
@@ -90,6 +117,7 @@ class Writer:
     def rollback(self) -> None:
         """Undo the transaction that `begin` began."""
         self.conflicts.clear()
+        self._kept.clear()
         self._connection.rollback()
 
     def _batch(self, op: str, number: int, sql: str) -> bool:
@@ -100,7 +128,7 @@ class Writer:
         try:
             found = self._query(sql)
         except pymysql.err.IntegrityError as error:
-            if error.args[0] != DUPLICATE_KEY:
+            if error.args[0] not in (DUPLICATE_KEY, *FOREIGN_KEY):
                 raise
             found = -1
         if found == number:
@@ -110,7 +138,32 @@ class Writer:
         return False
 
     def _query(self, sql: str) -> int:
+        if len(sql) > _SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
+            raise too_large(f"a statement of {size} bytes", size, most)  # the server would only hang up
         return int(self._connection.query(sql))
+
+    def _max_packet(self) -> int:
+        if not self._packet:
+            self._packet = max_packet(self._connection)
+        return self._packet
+
+
+def max_packet(connection: Connection[Any]) -> int:
+    """The target's max_allowed_packet, as this session has it."""
+    with connection.cursor(Cursor) as cursor:
+        cursor.execute("SELECT @@max_allowed_packet")
+        return int(cursor.fetchall()[0][0])
+
+
+def too_large(what: str, size: int, most: int, table: str | None = None) -> ApplyError:
+    """The error for what max_allowed_packet does not let through."""
+    megabytes = -(-size // (1 << 20)) + 1
+    return ApplyError(
+        f"{what}, and the target's max_allowed_packet is {most}",
+        code="packet_too_large",
+        hint=f"`SET PERSIST max_allowed_packet = {megabytes} * 1024 * 1024` on the target (1 GB at most), then `resume`",
+        where=Where(table=table),
+    )
 
 
 def _batches(table: AppliedTable, op: str, run: Sequence[Change]) -> Iterator[tuple[Sequence[Any], str]]:

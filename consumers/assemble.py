@@ -29,7 +29,8 @@ from typing import NamedTuple
 
 from bisync_topology.errors import ApplyError, Where
 from schemas.avro_bytes import varint
-from schemas.framing import HEADER_BYTES, peek_sequence
+from schemas.framing import HEADER_BYTES, framed_id, peek_sequence
+from schemas.parts import PART_ID
 from schemas.records import TransactionRecord
 
 TopicPartition = tuple[str, int]
@@ -43,6 +44,12 @@ class Assembled(NamedTuple):
     positions: dict[TopicPartition, int]  # next offset to read once it is applied: the list, its partitions, late skips
     dropped: bool  # of own origin: values is empty, the events are skipped undecoded
     offset: int = 0  # of its record in the list
+    size: int = 0  # bytes of its values
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the values are parts of one large event: the producer gives such an event pieces of its own."""
+        return bool(self.values) and framed_id(self.values[0]) == PART_ID
 
 
 class _Skip(NamedTuple):
@@ -90,7 +97,13 @@ class Assembler:
         self._partitions = _Partitions()
         self._unassigned: set[TopicPartition] = set()
         self._positions: dict[TopicPartition, int] = {}  # of what was consumed since the last piece was given
+        self._bytes = 0  # of the events that wait
         self._fault: ApplyError | None = None
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits, over all partitions of events."""
+        return self._bytes
 
     def add_list(self, records: Iterable[tuple[int, TransactionRecord]]) -> None:
         """Add list records with their offsets, ascending.
@@ -127,9 +140,11 @@ class Assembler:
         state = self._partitions[partition]
         queue = state.queue
         before = len(queue)
-        queue.extend(records)
-        if len(queue) == before:
+        added = list(records)
+        if not added:
             return
+        queue.extend(added)
+        self._bytes += sum([len(value) for _, value in added])
         if queue[before][0] <= state.last:
             message = f"fetched after offset {state.last}"
             raise self._error("event_gap", message, partition, queue[before][0])
@@ -142,6 +157,7 @@ class Assembler:
                 state.repeating = False
             else:
                 queue.popleft()
+                self._bytes -= len(value)
                 self.repeated += 1
                 self._positions[partition] = offset + 1
         self._skip(state)
@@ -215,6 +231,7 @@ class Assembler:
         list_offset, record, states = self._list[0]
         dropped = record.origin == self._own_side
         values: list[bytes] = []
+        waiting = self._bytes
         if dropped:
             self._drop(list_offset, record, states)
         elif not self._complete(list_offset, record, states):
@@ -228,7 +245,7 @@ class Assembler:
             self._done = record.sequence
         positions, self._positions = self._positions, {}
         positions[self._list_partition] = list_offset + 1
-        return Assembled(record, values, positions, dropped, list_offset)
+        return Assembled(record, values, positions, dropped, list_offset, 0 if dropped else waiting - self._bytes)
 
     def _complete(self, list_offset: int, record: TransactionRecord, states: list[_Partition]) -> bool:
         for event, state in zip(record.events, states, strict=True):
@@ -264,6 +281,7 @@ class Assembler:
             if value[HEADER_BYTES:end] != sequence:
                 raise self._misplaced(state.key, offset, value, record)
             values.append(value)
+        self._bytes -= sum(map(len, values))
         if values:
             self._positions[state.key] = offset + 1
         return values

@@ -9,14 +9,16 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bisync_topology.kafka import admin, client_settings
+from bisync_topology.kafka import Pulse, admin, client_settings, rule_of
+from bisync_topology.kafka_access import GROUP, READ, TOPIC, Access, denied, is_denied
 from bisync_topology.kafka_records import end_offset
 from bisync_topology.topology import Topology
-from schemas.topics import consumer_group
+from schemas.topics import consumer_group, transactions_topic
 
 Partition = tuple[str, int]
 CLOSE_SECONDS = 3.0
 FETCH_RECORDS = 10_000  # given at once
+_PAUSE_ABOVE_BYTES = 24 << 20  # of all partitions, beyond which only those go on that the next piece needs
 _PAUSE_ABOVE = 20_000  # records of one partition that wait in the assembler; more than a piece of a transaction has
 _RESUME_BELOW = 5_000
 
@@ -34,12 +36,14 @@ class Fetcher:
             "fetch.wait.max.ms": 100,
             "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 20_000,
-            "queued.max.messages.kbytes": 16 * 1024,  # of each partition
-            # of each partition, compressed; unpacked at once it is ten times as much, or more. A larger record comes all the same
-            "max.partition.fetch.bytes": 1 << 20,
+            "queued.max.messages.kbytes": 16 * 1024,
+            # of each partition, compressed: all of it is unpacked at once, to 255 times as much. A larger one comes all the same
+            "max.partition.fetch.bytes": 64 << 10,
         }
+        self._topology, self._group = topology, settings["group.id"]
         self.trouble: KafkaError | None = None  # what the client last said of its brokers, until one answers again
         self._consumer = Consumer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._consumer.list_topics, transactions_topic(topology.name, topology.other(side)))
         self._admin = admin(topology)
         self._paused: set[Partition] = set()
         self._ends: dict[Partition, int] = {}  # partition → offset at which its end was last met
@@ -59,11 +63,12 @@ class Fetcher:
     def fetch(self, timeout: float) -> dict[Partition, list[tuple[int, bytes]]]:
         """(offset, value) of what has arrived, by partition; waits up to timeout seconds for the first record.
 
-        Raises KafkaException for every error that the client does not mend by itself.
+        Raises KafkaException for every error that the client does not mend by itself, CheckFailed for a missing ACL.
         """
         first = self._consumer.poll(timeout)
         if first is None:
             return {}
+        self._pulse.heard()
         messages = [first, *self._consumer.consume(FETCH_RECORDS, 0)]
         fetched: dict[Partition, list[tuple[int, bytes]]] = {}
         message: Any
@@ -80,20 +85,31 @@ class Fetcher:
                 found.append((message.offset(), value))
             elif error.name() == "_PARTITION_EOF":
                 self._ends[key] = message.offset()
+            elif is_denied(error):
+                raise denied(self._topology, [self._needed(error, message.topic())])
             elif not error.retriable() and error.name() not in ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"):
                 raise KafkaException(error)
         for key, records in fetched.items():
             self._given[key] = records[-1][0] + 1
         return fetched
 
+    def _needed(self, error: KafkaError, topic: str | None) -> Access:
+        if error.name().startswith("GROUP") or topic is None:
+            return Access(READ, GROUP, self._group)
+        return Access(READ, TOPIC, topic)
+
     def check(self) -> None:
-        """Where the client has said that brokers are away, ask one. Raises KafkaException when none answers."""
+        """Where the client has said that brokers are away, or nothing is heard of them, ask one.
+
+        Raises KafkaException when none answers.
+        """
         if self.trouble is not None:
             self._consumer.list_topics(timeout=5.0)
             self.trouble = None
+        self._pulse.check()
 
     def _note(self, error: KafkaError) -> None:
-        if error.name() in ("_ALL_BROKERS_DOWN", "_TRANSPORT", "_RESOLVE"):
+        if rule_of(error).code == "broker_away":
             self.trouble = error
 
     def reached_end(self, partition: Partition) -> int | None:
@@ -105,10 +121,15 @@ class Fetcher:
         high = end_offset(self._admin, partition)
         return high if self._ends.get(partition, -1) >= high else None
 
-    def hold_back(self, waiting: dict[Partition, int], needed: set[Partition]) -> None:
-        """Back pressure: stop fetching partitions of which much waits, never one that the next piece needs."""
-        pause = {p for p, number in waiting.items() if number > _PAUSE_ABOVE and p not in needed} - self._paused
-        resume = {p for p in self._paused if p in needed or waiting.get(p, 0) < _RESUME_BELOW}
+    def hold_back(self, waiting: dict[Partition, int], waiting_bytes: int, needed: set[Partition]) -> None:
+        """Back pressure: stop fetching partitions of which much waits, never one that the next piece needs.
+
+        waiting: records of each partition. waiting_bytes: of all of them together; where they are too many, all wait.
+        """
+        most = _PAUSE_ABOVE if waiting_bytes < _PAUSE_ABOVE_BYTES else 0
+        least = _RESUME_BELOW if waiting_bytes < _PAUSE_ABOVE_BYTES // 2 else 0
+        pause = {p for p, number in waiting.items() if number > most and p not in needed} - self._paused
+        resume = {p for p in self._paused if p in needed or waiting.get(p, 0) < least}
         if pause:
             self._consumer.pause([TopicPartition(*p) for p in pause])
         if resume:

@@ -21,17 +21,19 @@ from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, ConflictStop, Where, classify, rule_for
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
-from consumers.changes import Change, changes_of
+from consumers.changes import Change, Unfinished, changes_of
 from consumers.progress import Progress
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
-from schemas.framing import framed_id
+from schemas.framing import HEADER_BYTES, framed_id
 from schemas.list_records import decode_ddl
+from schemas.parts import PART_ID, decode_part
 from schemas.records import TransactionRecord
 
 log = structlog.get_logger()
 
 GROUP_EVENTS = 4000  # rows of one target transaction, when more wait
+GROUP_BYTES = 8 << 20  # of their events
 GROUP_PIECES = 2000  # source transactions of one
 LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
 
@@ -63,6 +65,7 @@ class Groups:
         self._skipped_tables: set[str] = set()  # of the skipped transaction that is being passed
         self._open: Progress | None = None  # of a transaction in pieces whose end has not come
         self._open_rows = 0
+        self._unfinished = Unfinished(writer.keep)  # of the open one
 
     @property
     def between(self) -> bool:
@@ -76,17 +79,17 @@ class Groups:
         pymysql.err.MySQLError for an outage.
         """
         group: list[Assembled] = []
-        events = 0
+        events = size = 0
         skips = self._skips()
         for piece in pieces:
             record = piece.record
             skipped = record.gtid in skips and not piece.dropped
             ddl = record.kind == "ddl" and not piece.dropped
             in_pieces = not piece.dropped and (not record.last or record.piece > 0)
-            full = events + len(piece.values) > GROUP_EVENTS
+            full = events + len(piece.values) > GROUP_EVENTS or size + piece.size > GROUP_BYTES
             if group and (skipped or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
                 self._group(group)
-                group, events = [], 0
+                group, events, size = [], 0, 0
             if skipped:
                 self._skip(piece)
             elif ddl:
@@ -100,6 +103,7 @@ class Groups:
             else:
                 group.append(piece)
                 events += len(piece.values)
+                size += piece.size
         if group:
             self._group(group)
 
@@ -159,10 +163,14 @@ class Groups:
         record = piece.record
         changes: list[Change] = []
         try:
-            changes = changes_of(piece, self._tables.of)
+            if self._open is None:
+                self._unfinished.clear()
+            changes = changes_of(piece, self._tables.of, self._unfinished)
             progress = Progress()
             progress.add(piece, applied=bool(changes))
             progress.transactions = 0
+            if piece.in_parts:
+                progress.rows = len(changes)
             if self._open is None:
                 head = Progress(sequence=record.sequence, gtid=record.gtid, committed_at=record.committed_at, transactions=1)
                 self._open, self._open_rows = self._with_lazy(head), 0
@@ -201,7 +209,10 @@ class Groups:
     def _tables_of(self, piece: Assembled) -> set[str]:
         if piece.record.kind == "ddl":
             return set(decode_ddl(piece.values[0]).tables)
-        return {self._tables.name(identity) for identity in {framed_id(value) for value in piece.values}}
+        identities = {framed_id(value) for value in piece.values} - {PART_ID}
+        if piece.in_parts and (part := decode_part(piece.values[0])).number == 0:
+            identities.add(framed_id(bytes(part.data[:HEADER_BYTES])))
+        return {self._tables.name(identity) for identity in identities}
 
     def _ddl(self, piece: Assembled) -> None:
         """A DDL in scope stops the direction until `skip` passes it."""
@@ -266,7 +277,10 @@ class Groups:
         remedy = error.hint or f"mend the target, then `bisync-topology resume {direction}`"
         if isinstance(error, ConflictStop):
             error.conflict_id = self._writer.conflicts.record_pending(error)
-            remedy = f"mend the row on either side, then `bisync-topology resume {direction}`"
+            remedy = (
+                f"`bisync-topology conflicts show {error.conflict_id}` has the rows; mend the row on either side, or change the "
+                f"policy, then `bisync-topology resume {direction}`"
+            )
         error.hint = f"{remedy}; or `bisync-topology skip {direction} --gtid {record.gtid} --reason …` passes the transaction"
         return error
 

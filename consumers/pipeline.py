@@ -18,8 +18,9 @@ from pymysql.connections import Connection
 from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import ApplyError, Where
-from bisync_topology.kafka import ensure_control_topics
-from bisync_topology.mysql import connect
+from bisync_topology.kafka import admin, check_access, existing_topics
+from bisync_topology.kafka_access import applier_access
+from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import LOCK_TIMEOUT, Ownership
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Direction, Topology
@@ -36,7 +37,7 @@ from consumers.target_rows import TargetRows
 from producers.checkpoint import read_checkpoint
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
-from schemas.topics import transactions_topic
+from schemas.topics import checkpoints_topic, transactions_topic
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ class ApplierProcess:
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0])),
+            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0], stream)),
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,
@@ -118,9 +119,11 @@ class ApplierProcess:
         Raises ApplyError when it is not the stream that was applied so far.
         """
         source = self.direction.from_
-        ensure_control_topics(self.topology)
+        client = admin(self.topology)
+        check_access(client, self.topology, applier_access(self.topology, self.side))
         while not self.stop.is_set():
-            checkpoint = read_checkpoint(self.topology, source)
+            made = checkpoints_topic(self.topology.name) in existing_topics(client, self.topology)
+            checkpoint = read_checkpoint(self.topology, source) if made else None
             if checkpoint is not None:
                 if known not in (None, checkpoint.stream):
                     raise ApplyError(
@@ -161,7 +164,7 @@ class ApplierProcess:
             if self._halted() and groups.between:
                 groups.write_progress()
                 return
-            fetcher.hold_back(assembler.buffered(), assembler.needs())
+            fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
             gaps.look()
             groups.write_progress_when_due()
             groups.keep_alive()
@@ -184,6 +187,10 @@ class ApplierProcess:
     def _skips(self) -> frozenset[str]:
         row = self.ownership.wanted.get(self.directions[0])
         return frozenset(skip["gtid"] for skip in row.skips) if row is not None else frozenset()
+
+    def interrupt(self) -> None:
+        """See worker.Work."""
+        interrupt(self._connection)
 
     def close(self) -> None:
         """Give up the consumer and the connection; an open transaction is undone by the server."""

@@ -1,64 +1,94 @@
-"""Conflicts on record: rows of the `conflicts` table, written in the transaction of the change that they speak of."""
+"""Conflicts on record: rows of the `conflicts` table, written in the transaction of the change that they speak of.
+
+Those that stop the direction are written in one transaction of their own, all of their source transaction's, each once. What
+becomes of them is settled by the commit that passes their transaction: `skipped`, or `source` where it fits by then.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from bisync_topology.control import Control
 from bisync_topology.errors import ConflictStop, Where
 from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
+from consumers.long_rows import Long
 from consumers.resolve import Resolved
 from schemas.records import Row, TransactionRecord
-from schemas.topics import transactions_topic
+
+MAX_PENDING = 1000  # conflicts of one transaction that are looked for before the direction stops
+_SHOWN = 4  # columns of a conflict in its error
+_CLIPPED = 40  # characters of a value in it
 
 
 class ConflictRecorder:
-    """Collects what a transaction met, and writes it before its commit."""
+    """Writes what a transaction met, before its commit."""
 
-    def __init__(self, control: Control, source_side: str, target_side: str) -> None:
+    def __init__(self, control: Control, source_side: str, target_side: str, stream: str) -> None:
         self._control = control
         self._source = source_side
         self._target = target_side
+        self._stream = stream
         self._met: list[Resolved] = []
+        self._pending: list[Resolved] = []
+        self._written = self._already = 0
+        found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
+        self._known = {(int(sequence), int(order)): int(number) for number, sequence, order in found}  # pending, on record
 
     def add(self, resolved: Resolved) -> None:
-        """Keep a conflict until the commit; a change without one is not recorded."""
-        if resolved.decision.type is not None:
+        """Keep what was met until it is written. Raises ConflictStop where more are pending than are kept."""
+        self._already += resolved.decision.already
+        if resolved.decision.decision == "pending":
+            self._pending.append(resolved)
+            if len(self._pending) >= MAX_PENDING:
+                self.check()
+        elif resolved.decision.type is not None:
             self._met.append(resolved)
 
     def clear(self) -> None:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
+        self._pending.clear()
+        self._written = self._already = 0
 
-    def write(self) -> int:
-        """Write what was met; gives its number."""
+    def check(self) -> None:
+        """Raise ConflictStop where the policy wants the direction to stop; `record_pending` gives it its id."""
+        if self._pending:
+            first = self._pending[0]
+            where = Where(side=self._target, gtid=first.change.record.gtid, table=first.change.table.name)
+            raise ConflictStop(self._sentence(first, len(self._pending) - 1), pending=tuple(self._pending), where=where)
+
+    def write(self) -> None:
+        """Write what was met since the last time."""
         for resolved in self._met:
             self._insert(resolved)
-        number = len(self._met)
+        self._written += len(self._met)
         self._met.clear()
-        return number
 
-    def stop(self, resolved: Resolved) -> ConflictStop:
-        """The error for a pending decision; `record_pending` gives it its id."""
-        error = ConflictStop(self._sentence(resolved), conflict_id="", where=self._where(resolved.change), hint=None)
-        error.resolved = resolved  # type: ignore[attr-defined]
-        return error
+    def settle(self, sequence: int) -> tuple[int, int]:
+        """Close what was pending up to a sequence; gives the conflicts of the transaction, and what was there already."""
+        if passed := {known for known, _ in self._known if known <= sequence}:
+            for each in passed:
+                self._control.execute("close_pending", "source", self._control.topology.name, self._source, self._stream, each)
+            self._known = {place: number for place, number in self._known.items() if place[0] not in passed}
+        numbers = self._written, self._already
+        self.clear()
+        return numbers
 
     def record_pending(self, error: ConflictStop) -> str:
-        """Record the conflict that stops the direction, in a transaction of its own; gives its id."""
-        resolved: Resolved = error.resolved  # type: ignore[attr-defined]
-        record, event = resolved.change.record, resolved.change.event
-        found = self._control.execute(
-            "pending_conflict", self._control.topology.name, self._source, record.stream, record.sequence, event.order
-        )
-        number = int(found[0][0]) if found else self._insert(resolved)
+        """Record the conflicts that stop the direction, in a transaction of their own; gives the first one's id."""
+        for resolved in error.pending:
+            place = resolved.change.record.sequence, resolved.change.event.order
+            if place not in self._known:
+                self._known[place] = self._insert(resolved)
         self._control.connection.commit()
-        return f"{self._target}-{number}"
+        first = error.pending[0].change
+        return f"{self._target}-{self._known[first.record.sequence, first.event.order]}"
 
     def skipped(self, record: TransactionRecord, tables: tuple[str, ...]) -> None:
-        """A transaction was skipped: its pass is used up, its pending conflict closed; in the transaction that passes it."""
+        """A transaction was skipped: its pass is used up, its pending conflicts closed; in the transaction that passes it."""
         self._control.execute(
             "close_pending", "skipped", self._control.topology.name, self._source, record.stream, record.sequence
         )
@@ -76,7 +106,7 @@ class ConflictRecorder:
                     self._source,
                     self._target,
                     change.table.name,
-                    json.dumps(self._key(change)),
+                    json.dumps(_key(change)),
                     str(decision.type),
                     str(change.table.settings.on_conflict),
                     decision.decision,
@@ -87,27 +117,54 @@ class ConflictRecorder:
                     record.sequence,
                     event.order,
                     record.gtid,
-                    f"{transactions_topic(self._control.topology.name, self._source)}[0]@{change.offset}",
+                    record.committed_at,
+                    change.offset,
                 ),
             )
             return int(cursor.lastrowid or 0)
 
-    def _key(self, change: Change) -> dict[str, Any]:
-        statements = change.table.statements
-        assert statements is not None
-        image = change.event.before or change.event.after
-        assert image is not None
-        columns = statements.plan.columns
-        return {columns[n].name: _plain(image[n]) for n in statements.plan.key}
-
-    def _where(self, change: Change) -> Where:
-        return Where(side=self._target, gtid=change.record.gtid, table=change.table.name)
-
-    def _sentence(self, resolved: Resolved) -> str:
-        key = ", ".join(f"{name}={value}" for name, value in self._key(resolved.change).items())
+    def _sentence(self, resolved: Resolved, others: int) -> str:
+        change = resolved.change
+        key = ", ".join(f"{name}={value}" for name, value in _key(change).items())
+        more = f", and {others} more in its transaction" if others else ""
         return (
-            f"conflict {resolved.decision.type} at {key}: policy task_failed stops the direction {self._source} to {self._target}"
+            f"conflict {resolved.decision.type} in {change.table.name} at {key}{more}: {'; '.join(_differences(resolved))}. "
+            f"Policy {change.table.settings.on_conflict} stops the direction {self._source} to {self._target}"
         )
+
+
+def _differences(resolved: Resolved) -> Iterator[str]:
+    """What tells the rows apart, column by column: for people, clipped."""
+    event, change = resolved.change.event, resolved.change
+    before = {} if event.before is None else _named(change, event.before)
+    after = {} if event.after is None else _named(change, event.after)
+    if not resolved.local:
+        yield "no such row here" if after else "a row here refers to it"
+        return
+    for local in resolved.local[:_SHOWN]:
+        mine = _named(change, local.row)
+        wanted = before if local.at_before and before else after
+        names = [name for name in mine if mine[name] != wanted.get(name)] or list(mine)
+        texts = []
+        for name in names[:_SHOWN]:
+            was = f"was {_clip(before[name])} there, " if before else ""
+            comes = f"{_clip(after[name])} comes" if after else "is deleted there"
+            texts.append(f"{name}: {was}{comes}, {_clip(mine[name])} here")
+        yield "; ".join(texts) + (" …" if len(names) > _SHOWN else "")
+
+
+def _clip(value: object) -> str:
+    text = "NULL" if value is None else str(value)
+    return text if len(text) <= _CLIPPED else f"{text[:_CLIPPED]}…"
+
+
+def _key(change: Change) -> dict[str, Any]:
+    statements = change.table.statements
+    assert statements is not None
+    image = change.event.before or change.event.after
+    assert image is not None
+    columns = statements.plan.columns
+    return {columns[n].name: _plain(image[n]) for n in statements.plan.key}
 
 
 def _image(change: Change, row: Row | None) -> str | None:
@@ -121,5 +178,7 @@ def _named(change: Change, row: Row) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """A canonical value for people: bytes as hex digits."""
+    """A canonical value for people: bytes as hex digits, of a long one its SHA-256."""
+    if isinstance(value, Long):
+        return value.digest
     return value.hex() if isinstance(value, bytes) else value

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pymysql.err
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
-from bisync_topology.errors import ConflictStop
 from consumers.changes import Change
-from consumers.conflict import Decision, LocalRow, decide
+from consumers.conflict import Decision, LocalRow, decide, decide_refused
 
+DUPLICATE_KEY = 1062
+FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
 _ATTEMPTS = 5  # a row that another session puts between our look and our insert is looked at again
 
 
@@ -24,11 +24,8 @@ class Resolved(NamedTuple):
     local: tuple[LocalRow, ...]
 
 
-def resolve(connection: Connection[Any], change: Change, stop: Callable[[Resolved], ConflictStop]) -> Resolved:
-    """Apply one change by the decision table.
-
-    stop: makes the error of a pending decision, which is raised. Raises pymysql.err.MySQLError.
-    """
+def resolve(connection: Connection[Any], change: Change) -> Resolved:
+    """Apply one change by the decision table; of a pending decision nothing is done. Raises pymysql.err.MySQLError."""
     statements = change.table.statements
     assert statements is not None
     event, policy = change.event, change.table.settings.on_conflict
@@ -36,15 +33,17 @@ def resolve(connection: Connection[Any], change: Change, stop: Callable[[Resolve
         with connection.cursor(Cursor) as cursor:
             cursor.execute(statements.lock_rows(event.before, event.after))
             local = statements.local_rows(cursor.fetchall())
-        resolved = Resolved(change, decide(event, local, policy), local)
-        if resolved.decision.decision == "pending":
-            raise stop(resolved)
+        decision = decide(event, local, policy)
+        connection.query("SAVEPOINT one_change")
         try:
-            for action in resolved.decision.actions:
+            for action in decision.actions:
                 connection.query(statements.action(action))
         except pymysql.err.IntegrityError as error:
-            if error.args[0] != 1062 or attempt + 1 == _ATTEMPTS:
+            connection.query("ROLLBACK TO SAVEPOINT one_change")
+            if error.args[0] in FOREIGN_KEY:
+                return Resolved(change, decide_refused(event, local, policy), local)
+            if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
                 raise
             continue
         break
-    return resolved
+    return Resolved(change, decision, local)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from consumers.conflict import Action, Delete, Insert, LocalRow
 from consumers.target import TablePlan, quote_name
 from schemas.charsets import charset
+from schemas.parts import LONG_BYTES
 from schemas.records import Row
 from schemas.tables import Column
 from schemas.typed_json import json_expression
@@ -73,6 +74,8 @@ class Statements:
         self._to_write = [written_literal_of(column) for column in columns]
         self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
         self._identity = _identity(plan)
+        shortened = set(self._long) - set(plan.key)
+        self._read = [_read(column, self._names[n], whole=n not in shortened) for n, column in enumerate(columns)]
 
     # Batches
 
@@ -141,8 +144,7 @@ class Statements:
         # A row that equals an image has its key, so that each image is compared in one of the reads only.
         is_before = "0" if before is None else f"({self._condition(before, guarded=True)})"
         is_after = "0" if after is None else f"({self._condition(after, guarded=True)})"
-        kinds = [column.kind for column in self.plan.columns]
-        values = ", ".join(_CANONICAL.get(kind, "{0}").format(name) for kind, name in zip(kinds, self._names, strict=True))
+        values = ", ".join(self._read)
         return " UNION ALL ".join(
             f"(SELECT {roles}, {is_before if roles & _AT_BEFORE else 0}, {is_after if roles & _AT_AFTER else 0}, {values}"
             f" FROM {self._table} WHERE {condition} FOR UPDATE)"
@@ -202,7 +204,7 @@ class Statements:
         """The exact comparisons that a match of the key leaves to be made."""
         for n in self.plan.written:
             column = self.plan.columns[n]
-            if n not in self.plan.key or column.kind in _TEXTUAL:
+            if n in other and (n not in self.plan.key or column.kind in _TEXTUAL):
                 yield KINDS[column.kind].guard(column, self._names[n], other[n])
 
     def _set_clause(self, changed: tuple[int, ...]) -> str:
@@ -267,6 +269,15 @@ def _identity(plan: TablePlan) -> Callable[[Row], Hashable]:
 
 def _literal(literal: Callable[[Any], str], value: object) -> str:
     return "NULL" if value is None else literal(value)
+
+
+def _read(column: Column, name: str, *, whole: bool) -> str:
+    """How a column is read for a decision and its record; of a long value, its SHA-256."""
+    value = _CANONICAL.get(column.kind, "{}").format(name)
+    if whole or column.kind not in ("text", "binary"):
+        return value
+    digest = f"SHA2({name}, 256)" if column.kind == "text" else f"UNHEX(SHA2({name}, 256))"
+    return f"IF(OCTET_LENGTH({name}) > {LONG_BYTES}, {digest}, {value})"
 
 
 def _base_type(column: Column) -> str:

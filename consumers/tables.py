@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from pymysql.connections import Connection
 
 from bisync_topology.scope import ResolvedSettings, Scope, TableRules
 from bisync_topology.topology import Direction, Dml, Topology
+from consumers.long_statements import LongStatements
 from consumers.schema_store import SchemaStore
 from consumers.statements import Statements
 from consumers.target import plan, read_table
@@ -26,6 +28,13 @@ class AppliedTable:
     decoder: RowDecoder
     settings: ResolvedSettings
     statements: Statements | None
+    long: bool = False  # the statements are those of rows with long values, one by one
+
+    @cached_property
+    def for_long_rows(self) -> AppliedTable:
+        """The same for a row that came in parts."""
+        assert self.statements is not None
+        return replace(self, statements=LongStatements(self.statements.plan), long=True)
 
     def carries(self, event: RowEvent) -> bool:
         """Whether the direction lets this change through. The halves of an update that moved its key are an update."""

@@ -89,9 +89,10 @@ class TargetRows:
         """Count rows that were not known when the progress row was moved."""
         self._control.execute("add_rows", rows, self._topology, self._source)
 
-    def add_conflicts(self, number: int) -> None:
-        """Count conflicts."""
-        self._control.execute("add_conflicts", number, self._topology, self._source)
+    def add_conflicts(self, conflicts: int, already: int) -> None:
+        """Count conflicts, and changes that were there already."""
+        if conflicts or already:
+            self._control.execute("add_conflicts", conflicts, already, self._topology, self._source)
 
     def write_offsets(self, positions: dict[TopicPartition, int]) -> None:
         """Write the touched partitions' positions, one statement for all."""

@@ -31,7 +31,8 @@ class Checkpoint:
     gtid_executed: str | None  # None without GTIDs
     file: str
     pos: int
-    server_uuid: str
+    server_uuid: str  # of the server that file and pos are of
+    file_begun: int = 0  # when the server began that file, in seconds since 1970; 0: not known
     prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 

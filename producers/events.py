@@ -7,7 +7,7 @@ library because its QueryEvent forces the statement to UTF-8 and fails on status
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 QUERY, STOP, ROTATE, FORMAT_DESCRIPTION, XID, TABLE_MAP, INCIDENT, HEARTBEAT = 2, 3, 4, 15, 16, 19, 26, 27
 ROWS_QUERY, WRITE_ROWS, UPDATE_ROWS, DELETE_ROWS, GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS = 29, 30, 31, 32, 33, 34, 35
@@ -57,12 +57,17 @@ class Event(NamedTuple):
     server_id: int
     end: int
     flags: int
-    data: bytes
+    data: bytes  # bytearray for one of many MB, which is held once
 
     @property
     def start(self) -> int:
         """Its position in its file: the end less the size that its header gives."""
         return self.end - int.from_bytes(self.data[9:13], "little")
+
+    @property
+    def written(self) -> int:
+        """When it was written, in seconds since 1970; of a FORMAT_DESCRIPTION_EVENT: when its file was begun."""
+        return int.from_bytes(self.data[:4], "little")
 
 
 class ChecksumMismatch(ValueError):
@@ -78,6 +83,20 @@ def read_event(packet: bytes, *, checksum: bool) -> Event:
             raise ChecksumMismatch(f"the checksum of the event that ends at {end} is wrong")
         return Event(code, server_id, end, flags, body)
     return Event(code, server_id, end, flags, packet)
+
+
+def read_large_event(packet: bytearray, *, checksum: bool) -> Event:
+    """The same from a whole payload. Of an event of rows its buffer becomes the data: nothing is copied."""
+    del packet[:1]
+    if checksum:
+        with memoryview(packet) as view, view[:-4] as body:
+            wrong = zlib.crc32(body) != int.from_bytes(view[-4:], "little")
+        del packet[-4:]
+    _, code, server_id, _, end, flags = HEADER.unpack_from(packet)
+    if checksum and wrong:
+        raise ChecksumMismatch(f"the checksum of the event that ends at {end} is wrong")
+    data: Any = packet if code in (*ROWS, TRANSACTION_PAYLOAD) else bytes(packet)
+    return Event(code, server_id, end, flags, data)
 
 
 def has_checksum(format_description: bytes) -> bool:

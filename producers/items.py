@@ -35,12 +35,13 @@ class Head:
 
 
 class Rows(NamedTuple):
-    """Row images of one event of a transaction. op u: images alternate before, after."""
+    """Row images of one event of a transaction. op u: images alternate before, after. size: bytes of the event."""
 
     head: Head
     table: CapturedTable
     op: str
     images: list[Row]
+    size: int = 0
 
 
 class Ddl(NamedTuple):
@@ -55,12 +56,14 @@ class Ddl(NamedTuple):
 class End(NamedTuple):
     """A transaction's end, the only place where positions may be recorded.
 
-    tables: of a skipped one, what it touched. prepared: the XA branches that are open behind it, where they have changed.
+    begun: when its file was, in seconds since 1970. tables: of a skipped one, what it touched. prepared: the XA branches that are
+    open behind it, where they have changed.
     """
 
     head: Head
     file: str
     pos: int
+    begun: int = 0
     tables: tuple[str, ...] = ()
     prepared: Mapping[str, Branch] | None = None
 

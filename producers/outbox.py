@@ -6,34 +6,63 @@ import contextlib
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bisync_topology import failpoints
+from bisync_topology.error_table import BROKER
 from bisync_topology.errors import Unreachable, Where
 from bisync_topology.kafka import (
+    LINK_TIMEOUT_MS,
+    Pulse,
     admin,
     client_settings,
     create_topics,
+    described,
     error_text,
     event_topic_settings,
     existing_topics,
     rule_of,
     topic_ids,
 )
+from bisync_topology.kafka_access import TOPIC, TRANSACTIONAL_ID, WRITE, Access, denied, is_denied, producer_id
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
+from schemas.topics import transactions_topic
 
 _QUEUE_EVENTS = 2000  # handed to the client at once
 _QUEUE_BYTES = 4 << 20
+_WAITING_BYTES = 16 << 20  # handed on and not confirmed by the broker: beyond it capture waits, so that the client never refuses
+_WAITING_EVENTS = 50_000  # likewise
 INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
 TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
 NO_VALUE_KEY = b"0"  # of a record without a value; compacted topics want a key
+
+
+class Unconfirmed:
+    """What was handed to the client and may not be confirmed by the broker, flush by flush, in about their order."""
+
+    def __init__(self) -> None:
+        self.events = self.size = 0
+        self._flushes: deque[tuple[int, int]] = deque()
+
+    def add(self, events: int, size: int) -> None:
+        """A flush of so many events and bytes."""
+        self._flushes.append((events, size))
+        self.events += events
+        self.size += size
+
+    def leave(self, waiting: int) -> None:
+        """So many events still wait, by the client: they are taken for those of the last flushes."""
+        while self._flushes and waiting <= self.events - self._flushes[0][0]:
+            events, size = self._flushes.popleft()
+            self.events -= events
+            self.size -= size
 
 
 class Outbox:
@@ -44,25 +73,37 @@ class Outbox:
         self._backoff = backoff
         self._stop = stop
         self._admin = admin(topology)
+        self._id = producer_id(topology.name, side)
+        timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         settings: dict[str, Any] = {
-            "transactional.id": f"{topology.name}.{side}.producer",
+            "transactional.id": self._id,
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2),  # the client wants it shorter than a transaction's
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
             "queue.buffering.max.messages": 100_000,
-            "queue.buffering.max.kbytes": 128 * 1024,
+            "queue.buffering.max.kbytes": 128 * 1024,  # never reached, see _WAITING_BYTES
         }
         self._trouble: KafkaError | None = None
         self._producer = Producer({**client_settings(topology, settings), "error_cb": self._note})
+        self._pulse = Pulse(self._producer.list_topics, transactions_topic(topology.name, side))
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
+        self._unconfirmed = Unconfirmed()
+        self._written: set[str] = set()  # topics of the open transaction
         self._partitions: dict[str, int] = {}
+        self._made: dict[str, str] = {}  # the ids of topics that were made here
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
 
     def initialize(self) -> None:
         """Fence every older producer of this side and finish what it left open."""
-        _repeated(self._producer.init_transactions, self._stop)
+        try:
+            _repeated(self._producer.init_transactions, self._stop)
+        except KafkaException as error:
+            if is_denied(error):
+                raise denied(self._topology, [Access(WRITE, TRANSACTIONAL_ID, self._id)]) from error
+            raise
         self._partitions = existing_topics(self._admin, self._topology)
 
     def begin(self) -> None:
@@ -83,7 +124,10 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Hand the queues to the client, waiting while its own queue is full."""
+        """Hand the queues to the client, waiting while the broker has much to confirm."""
+        self._await_room()
+        self._unconfirmed.add(self._events, self._bytes)
+        self._written |= {topic for topic, _ in self._queues}
         for (topic, partition), messages in self._queues.items():
             rest = messages
             while rest:
@@ -95,6 +139,27 @@ class Outbox:
         self._events = self._bytes = 0
         self._producer.poll(0)
 
+    def _await_room(self) -> None:
+        """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile.
+
+        While the broker confirms nothing at all this is an outage, and said.
+        """
+        moved, before = time.monotonic(), -1
+        while True:
+            waiting = len(self._producer)
+            self._unconfirmed.leave(waiting)
+            if self._unconfirmed.size <= _WAITING_BYTES and self._unconfirmed.events <= _WAITING_EVENTS:
+                break
+            if waiting != before:
+                moved, before = time.monotonic(), waiting
+            if time.monotonic() - moved > CALL_SECONDS:
+                if self._stop.is_set():
+                    raise Unreachable("Kafka does not take what was sent")
+                self._backoff.wait("Kafka has not confirmed what was sent", BROKER.advice)
+            self._producer.poll(0.005)
+        if before >= 0:
+            self._backoff.reset()
+
     def commit(self) -> None:
         """Commit the open transaction; an outage of the broker is waited out, unless told to stop."""
         self.flush()
@@ -104,11 +169,15 @@ class Outbox:
                 self._producer.commit_transaction(CALL_SECONDS)
                 break
             except KafkaException as error:
+                if is_denied(error):
+                    raise denied(self._topology, [Access(WRITE, TOPIC, topic) for topic in sorted(self._written)]) from error
                 if not error.args[0].retriable() or self._stop.is_set():
                     raise
                 self._backoff.wait(f"Kafka has not confirmed a commit: {error_text(error)}", rule_of(error).advice)
         self._backoff.reset()
+        self._pulse.heard()
         self.began = 0.0
+        self._written.clear()
         failpoints.reach("producer.after_commit")
 
     def end_hanging(self, partitions: Iterable[tuple[str, int]], *, commit: bool) -> None:
@@ -131,6 +200,11 @@ class Outbox:
         self._producer.poll(0)
         return self._trouble is not None
 
+    def check(self) -> None:
+        """Where nothing was heard of the brokers for a while, ask one. Raises KafkaException when none answers."""
+        if not self.began:
+            self._pulse.check()
+
     def _note(self, error: KafkaError) -> None:
         if rule_of(error).code == "broker_away":
             self._trouble = error
@@ -152,14 +226,16 @@ class Outbox:
 
     def topic_id(self, topic: str) -> str:
         """The id that the broker gave a topic that exists."""
-        return topic_ids(self._admin, [topic])[topic]
+        return self._made.get(topic) or topic_ids(self._admin, [topic])[topic]
 
     def _await(self, topic: str) -> None:
         """Wait until the broker knows a topic that it has just made: the answer of its controller comes earlier."""
         deadline = time.monotonic() + TOPIC_SECONDS
         while True:
-            self._partitions = existing_topics(self._admin, self._topology)
-            if topic in self._partitions and topic_ids(self._admin, [topic]):
+            found = described(self._admin, [topic]).get(topic)  # of this one alone: there may be thousands
+            if found is not None:
+                self._partitions[topic] = found.partitions
+                self._made[topic] = found.identity
                 return
             if time.monotonic() > deadline:
                 raise Unreachable(
@@ -182,7 +258,10 @@ def _repeated(call: Callable[[float], None], stop: threading.Event) -> None:
 
 
 def _not_queued(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages for which the client's queue had no room. Raises KafkaException for one that it refused."""
+    """The messages for which the client's queue had no room.
+
+    Raises KafkaException for one that it refused, Unreachable where a later one was taken: it would overtake the earlier one.
+    """
     left = []
     for message in messages:
         error = message.pop("_error", None)
@@ -190,4 +269,6 @@ def _not_queued(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
             if error.name() != "_QUEUE_FULL":
                 raise KafkaException(error)
             left.append(message)
+        elif left:
+            raise Unreachable("the Kafka client's queue was full for a moment, in which events would have overtaken others")
     return left

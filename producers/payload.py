@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from producers.events import HEADER, HEADER_BYTES, Event
+from producers.events import HEADER, HEADER_BYTES, ROWS, Event
+from producers.long_values import LARGE_BYTES
 from producers.map_fields import packed_int
 
 _END, _SIZE, _COMPRESSION, _UNCOMPRESSED_SIZE = range(4)  # types of fields
@@ -71,9 +72,10 @@ def inner_events(event: Event) -> Iterator[Event]:
             _, code, server_id, size, _, flags = HEADER.unpack(header)
             if not HEADER_BYTES <= size <= left:
                 raise ValueError(f"an event of {size} bytes inside, where {left} are left")
-            data = header + _read(source, size - HEADER_BYTES)
             left -= size
-            yield Event(code, server_id, event.end, flags, data)
+            data = _read(source, header, size)
+            yield Event(code, server_id, event.end, flags, data if code in ROWS else bytes(data))
+            del data
         if source.read(1):
             raise ValueError(f"what is compressed is more than the {payload.size} bytes that its header says")
     except zstandard.ZstdError as error:
@@ -87,13 +89,15 @@ def _decompressed(payload: memoryview, compression: int) -> io.BufferedIOBase:
     return io.BufferedReader(reader, _CHUNK)
 
 
-def _read(source: io.BufferedIOBase, size: int) -> bytes:
-    """Exactly so many bytes; asked for in chunks, so that a size that is wrong does not reserve what it says."""
-    pieces = []
-    while size:
-        piece = source.read(min(size, _CHUNK))
+def _read(source: io.BufferedIOBase, header: bytes, size: int) -> Any:
+    """An event of so many bytes; asked for in chunks, so that a size that is wrong does not reserve what it says.
+
+    One that is larger than a chunk is a buffer that has grown, and is held once.
+    """
+    data = bytearray(header)
+    while len(data) < size:
+        piece = source.read(min(size - len(data), _CHUNK))
         if not piece:
-            raise ValueError(f"{size} bytes of an event inside are missing")
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+            raise ValueError(f"{size - len(data)} bytes of an event inside are missing")
+        data += piece
+    return data if size > LARGE_BYTES else bytes(data)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -22,20 +22,21 @@ from pymysql.connections import Connection
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category
 from bisync_topology.errors import CaptureError, rule_for
-from bisync_topology.kafka import ensure_control_topics
-from bisync_topology.mysql import connect
+from bisync_topology.kafka import admin, check_access, ensure_control_topics
+from bisync_topology.kafka_access import producer_access
+from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import Ownership
 from bisync_topology.restarts import Backoff
 from bisync_topology.scope import UnionScope
 from bisync_topology.topology import Topology
 from bisync_topology.worker import run_worker
-from producers.capture import BinlogStream, Position, recall
+from producers.capture import BinlogStream, Position, file_begun, recall
 from producers.checkpoint import Checkpoint, check_list, check_topics, read_checkpoint
 from producers.events import Event
 from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.publish import Publisher
-from producers.server import check_server, read_server
+from producers.server import Server, check_file, check_server, read_server
 from producers.tables import Tables
 from producers.transactions import End, Transactions
 from producers.xa import Branch
@@ -66,7 +67,8 @@ class ProducerProcess:
         self.directions = [(d.from_, d.to) for d in topology.directions_from(side)] or [(side, topology.other(side))]
         self.scope = UnionScope(topology.directions_from(side), control_schema=topology.control_schema)
         self.ownership = Ownership(topology, side, f"producer {side}", stop)
-        self._one_by_one = False  # commit after every transaction, up to one that cannot be captured
+        self._one_by_one = False  # commit after every transaction, up to one that cannot be captured,
+        self._doubtful = (0, 0)  # which was met before this place
         self._stream: BinlogStream | None = None
         self._outbox: Outbox | None = None
         self._connection: Connection[Any] | None = None
@@ -75,13 +77,15 @@ class ProducerProcess:
         """From the lock on: fence, read the checkpoint, connect, loop."""
         connection = self._connection = connect(self.topology.sides[self.side].mysql)
         server = read_server(connection)
-        ensure_control_topics(self.topology)
+        ensure_control_topics(self.topology, self.side)
+        check_access(admin(self.topology), self.topology, producer_access(self.topology, self.side))
         outbox = self._outbox = Outbox(self.topology, self.side, backoff=backoff, stop=self.stop)
         outbox.initialize()
         failpoints.reach("producer.after_init_transactions")
         settle(self.topology, self.side, outbox)
         checkpoint = self._checkpoint(connection)
-        publisher = Publisher(self.topology, self.side, outbox, checkpoint, fk_checks=not server.logs_cascades)
+        fk_checks = not server.logs_cascades
+        publisher = Publisher(self.topology, self.side, outbox, checkpoint, server_uuid=server.uuid, fk_checks=fk_checks)
         if checkpoint.sequence == 0:
             publisher.commit()  # the first start: a checkpoint before anything counts as syncing
         failpoints.reach("producer.after_checkpoint_read")
@@ -106,13 +110,26 @@ class ProducerProcess:
             recall=partial(self._recall, publisher, server.server_id),
         )
         position = Position(checkpoint.gtid_executed, checkpoint.file, checkpoint.pos)
-        stream = self._stream = BinlogStream(self.topology.sides[self.side].mysql, self._server_id(server.server_id), position)
+        check_place = partial(self._check_place, connection, publisher)
+        stream = self._stream = BinlogStream(
+            self.topology.sides[self.side].mysql,
+            self._server_id(server.server_id),
+            position,
+            on_new_file=check_place,
+        )
         failpoints.reach("producer.after_stream_connect")
         backoff.reset()
         log.info("capturing", side=self.side, sequence=checkpoint.sequence, file=checkpoint.file, pos=checkpoint.pos)
-        self._loop(stream, transactions, publisher, outbox)
+        self._loop(stream, transactions, publisher, outbox, check_place)
 
-    def _loop(self, stream: BinlogStream, transactions: Transactions, publisher: Publisher, outbox: Outbox) -> None:
+    def _loop(
+        self,
+        stream: BinlogStream,
+        transactions: Transactions,
+        publisher: Publisher,
+        outbox: Outbox,
+        check_place: Callable[[], None],
+    ) -> None:
         report = self.ownership.report
         report.state, report.detail = "running", {}
         ended: list[End] = []  # skipped transactions, noted once the checkpoint is beyond them
@@ -131,11 +148,14 @@ class ProducerProcess:
                 return
             if not more and not stream.more(_POLL_SECONDS):
                 stream.check_silence()
+                outbox.check()
                 continue
             try:
                 for event in stream.read(transactions.unpack):
                     transactions.feed(event)
-                    if len(items) >= _ITEMS or (self._one_by_one and items):
+                    large = len(event.data) > _ITEM_BYTES
+                    del event  # held by its items alone, and given up with them
+                    if len(items) >= _ITEMS or ((self._one_by_one or large) and items):
                         between = _add(publisher, items, ended)
                         if between and (publisher.due or self._one_by_one):
                             self._commit(publisher, ended)
@@ -143,10 +163,18 @@ class ProducerProcess:
                 # what lies before the transaction that cannot be captured is carried all the same: read it once more
                 self._one_by_one = not self._one_by_one
                 if self._one_by_one:
+                    self._doubtful = stream.place
                     return
+                raise
+            except pymysql.err.OperationalError:  # the server's refusal to go on
+                check_place()
                 raise
             if items:
                 between = _add(publisher, items, ended)
+            if self._one_by_one and between and stream.place > self._doubtful:
+                self._one_by_one = False  # it was damaged on its way only
+            if stream.quiet:
+                check_place()
 
     def _commit(self, publisher: Publisher, ended: list[End]) -> None:
         publisher.commit()
@@ -171,13 +199,26 @@ class ProducerProcess:
                 file=server.file,
                 pos=server.pos,
                 server_uuid=server.uuid,
+                file_begun=self._begun(server, server.file),
             )
             log.info("a new stream begins", side=self.side, stream=checkpoint.stream, file=server.file, pos=server.pos)
             return checkpoint
         check_topics(self.topology, self.side, checkpoint)
         check_list(self.topology, self.side, checkpoint)
-        check_server(self.side, self.topology.other(self.side), checkpoint, server)
+        check_server(self.side, self.topology.other(self.side), checkpoint, server, partial(self._begun, server))
         return checkpoint
+
+    def _check_place(self, connection: Connection[Any], publisher: Publisher) -> None:
+        """Compare the log that is read with the server's: after a RESET the server goes on sending the old one's end, in silence.
+
+        Raises CaptureError.
+        """
+        place, server = publisher.checkpoint(), read_server(connection)
+        if place.server_uuid == server.uuid:
+            check_file(self.side, self.topology.other(self.side), place, server, partial(self._begun, server))
+
+    def _begun(self, server: Server, file: str) -> int:
+        return file_begun(self.topology.sides[self.side].mysql, self._server_id(server.server_id, "begun"), file)
 
     def _recall(self, publisher: Publisher, server_id: int, branch: Branch) -> Iterator[Event]:
         """An XA branch's rows, read once more. Raises CaptureError where the server has purged them."""
@@ -199,6 +240,10 @@ class ProducerProcess:
         number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}{use}".encode()) % 1_000_000_000
         return number if number != taken else number + 1
 
+    def interrupt(self) -> None:
+        """See worker.Work."""
+        interrupt(self._connection)
+
     def close(self) -> None:
         """Give up the stream, the Kafka client and the connection; the lock stays unless its connection is lost."""
         for resource in (self._stream, self._outbox):
@@ -210,6 +255,7 @@ class ProducerProcess:
 
 
 _ITEMS = 500  # handed on together
+_ITEM_BYTES = 1 << 16  # an event of more is handed on at once
 
 
 def _add(publisher: Publisher, items: list[Any], ended: list[End]) -> bool:

@@ -21,23 +21,28 @@ from producers.outbox import Outbox
 from producers.tables import CapturedTable
 from producers.transactions import KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Rows
 from schemas.avro_bytes import varint
-from schemas.envelope import tail
+from schemas.envelope import RowEncoder, tail
 from schemas.list_records import DDL_SCHEMA, TRANSACTION_SCHEMA, encode_ddl, transaction_encoder
+from schemas.parts import PART_SCHEMA, part_bytes, parts
 from schemas.records import DdlEvent, EventCount, Row, TransactionRecord
 from schemas.registry import schema_id, schema_text
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
 
 PIECE_EVENTS = 2000  # of a transaction in one list record
+PIECE_BYTES = 8 << 20  # likewise, so that an applier, which waits for a whole piece, needs no more than that
 COMMIT_EVENTS = 20_000  # in one Kafka transaction, when more input waits
 COMMIT_SECONDS = 0.2
 IDLE_CHECKPOINT_SECONDS = 10.0  # how far a checkpoint may lag behind a binlog without listed transactions
 VERSION = "0.1.0"
+_OWN_SCHEMAS = (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)
 
 
 class Publisher:
     """Turns one side's items into messages, and keeps the place that they stand for."""
 
-    def __init__(self, topology: Topology, side: str, outbox: Outbox, checkpoint: Checkpoint, *, fk_checks: bool) -> None:
+    def __init__(
+        self, topology: Topology, side: str, outbox: Outbox, checkpoint: Checkpoint, *, server_uuid: str, fk_checks: bool
+    ) -> None:
         self._topology = topology
         self._side = side
         self._outbox = outbox
@@ -45,24 +50,26 @@ class Publisher:
         self._list_topic = transactions_topic(topology.name, side)
         self._ddl_topic = ddl_topic(topology.name, side)
         self._control_partition = side_partition(topology, side)
+        self._part_bytes = part_bytes(topology.topics.max_message_bytes)
         self._encode_transaction = transaction_encoder()
         # where capture stands
         self._checkpoint = checkpoint
         self._sequence = checkpoint.sequence
         self._seen = checkpoint.seen
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
-        self._position = (checkpoint.file, checkpoint.pos)
+        self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
+        self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
         self._prepared = checkpoint.prepared
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
         # the source transaction that is being published
         self._counts: dict[tuple[str, int], int] = defaultdict(int)
-        self._piece = self._piece_events = self._order = 0
+        self._piece = self._piece_events = self._piece_bytes = self._order = 0
         self._sources: dict[str, tuple[bytes, bytes]] = {}
         # the Kafka transaction
         self._events = 0
         self._schemas: set[int] = set()  # published
-        self._new_schemas = {schema_id(schema): schema_text(schema) for schema in (TRANSACTION_SCHEMA, DDL_SCHEMA)}
+        self._new_schemas = {schema_id(schema): schema_text(schema) for schema in _OWN_SCHEMAS}
         self._known_topics = dict(checkpoint.topics)
         self._new_topics: dict[str, str] = {}
         self.rows = self.transactions = 0  # published since the start
@@ -93,6 +100,21 @@ class Publisher:
         """Whether something waits to be committed; a checkpoint alone waits for a while."""
         return self._outbox.began > 0 or (self._moved and time.monotonic() - self._saved > IDLE_CHECKPOINT_SECONDS)
 
+    def checkpoint(self) -> Checkpoint:
+        """Where capture stands: behind the last source transaction that `add` was given the end of."""
+        file, pos, begun, server_uuid = self._place
+        return Checkpoint(
+            stream=self._checkpoint.stream,
+            sequence=self._sequence,
+            seen=self._seen,
+            gtid_executed=None if self._gtids is None else str(self._gtids),
+            file=file,
+            pos=pos,
+            server_uuid=server_uuid,
+            file_begun=begun,
+            prepared=self._prepared,
+        )
+
     def commit(self) -> None:
         """Commit everything up to the last source transaction's end, the checkpoint with it.
 
@@ -101,16 +123,7 @@ class Publisher:
         outbox, name, partition = self._outbox, self._topology.name, self._control_partition
         outbox.begin()
         failpoints.reach("producer.before_produce")
-        checkpoint = Checkpoint(
-            stream=self._checkpoint.stream,
-            sequence=self._sequence,
-            seen=self._seen,
-            gtid_executed=None if self._gtids is None else str(self._gtids),
-            file=self._position[0],
-            pos=self._position[1],
-            server_uuid=self._checkpoint.server_uuid,
-            prepared=self._prepared,
-        )
+        checkpoint = self.checkpoint()
         for identity, text in self._new_schemas.items():
             outbox.put(schemas_topic(name), partition, str(identity).encode(), text.encode())
         for topic, topic_id in self._new_topics.items():
@@ -135,6 +148,17 @@ class Publisher:
         source = self._sources.get(topic)
         if source is None:
             source = self._sources[topic] = self._source(head, table)
+        if item.size > self._part_bytes:
+            self._large_rows(item, encoder, source)
+        else:
+            self._small_rows(item, encoder, source)
+        self._outbox.flush_when_full()
+        self.rows += len(item.images)
+        self._events += len(item.images)
+        failpoints.reach("producer.mid_transaction")
+
+    def _small_rows(self, item: Rows, encoder: RowEncoder, source: tuple[bytes, bytes]) -> None:
+        head, topic = item.head, item.table.topic
         partitions = self._outbox.partitions(topic)
         put, counts = self._outbox.put, self._counts
         sequence = varint(self._sequence + 1)
@@ -147,10 +171,33 @@ class Publisher:
             if self._piece_events >= PIECE_EVENTS and not (moved and after is None):  # the halves of a move stay together
                 self._list(head, last=False)
                 counts = self._counts
-        self._outbox.flush_when_full()
-        self.rows += len(item.images)
-        self._events += len(item.images)
-        failpoints.reach("producer.mid_transaction")
+        self._piece_bytes += item.size
+        if self._piece_bytes >= PIECE_BYTES:
+            self._list(head, last=False)
+
+    def _large_rows(self, item: Rows, encoder: RowEncoder, source: tuple[bytes, bytes]) -> None:
+        """Rows that may be larger than a record should be: an event in parts shares no piece of the list with another one."""
+        topic, size = item.table.topic, self._part_bytes
+        partitions = self._outbox.partitions(topic)
+        for key, before, after, moved in _changes(item.op, item.images, encoder.key):
+            partition = crc32(key) % partitions
+            pieces = encoder.pieces(varint(self._sequence + 1), self._order, before, after, *source, moved)
+            length = sum(map(len, pieces))
+            in_parts = length > size
+            if in_parts and self._counts:
+                self._list(item.head, last=False)
+            records = parts(self._sequence + 1, self._order, pieces, size) if in_parts else iter((b"".join(pieces),))
+            for record in records:
+                self._outbox.put(topic, partition, key, record)
+                self._outbox.flush_when_full()
+                self._counts[topic, partition] += 1
+                self._piece_events += 1
+                self._piece_bytes += len(record)
+                if self._piece_bytes >= PIECE_BYTES or self._piece_events >= PIECE_EVENTS:
+                    self._list(item.head, last=False)
+            if in_parts and self._counts:
+                self._list(item.head, last=False)
+            self._order += 1
 
     def _source(self, head: Head, table: CapturedTable) -> tuple[bytes, bytes]:
         """The encoded source block and tail of one transaction's events in one table; notes a new schema or topic."""
@@ -211,12 +258,12 @@ class Publisher:
             self.transactions += 1
         if self._gtids is not None and head.tsid:
             self._gtids.add(head.tsid, head.number)
-        self._position = (item.file, item.pos)
+        self._place = (item.file, item.pos, item.begun, self._server_uuid)
         if item.prepared is not None:
             self._prepared = dict(item.prepared)
         if head.origin is not None:
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
-        self._piece = self._piece_events = self._order = 0
+        self._piece = self._piece_events = self._piece_bytes = self._order = 0
         self._moved = True
 
     def _list(self, head: Head, *, last: bool) -> None:
@@ -241,7 +288,7 @@ class Publisher:
         self._events += 1
         self._counts = defaultdict(int)
         self._piece += 1
-        self._piece_events = 0
+        self._piece_events = self._piece_bytes = 0
 
 
 def _changes(op: str, images: list[Row], key_of: Callable[[Row], bytes]) -> Iterator[tuple[bytes, Row | None, Row | None, bool]]:

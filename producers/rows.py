@@ -13,6 +13,7 @@ from typing import Any
 from producers import table_map as tm
 from producers.json_binary import json_value
 from producers.json_diff import changed_json
+from producers.long_values import Window, long_latin1, long_text, whole
 from producers.map_fields import packed_int
 from producers.packed_decimal import decimal_reader
 from producers.table_map import Storage, TableMap
@@ -22,30 +23,37 @@ from schemas.values import TEXT_CHARSETS, decode_latin1
 
 # images(data, pos, end) → the row images from pos to end
 ImagesDecoder = Callable[[bytes, int, int], list[Row]]
+_Scope = dict[str, Any]  # what generated code finds by name
 
 _STRUCT_CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 
-def compile_decoder(table: TableMap, *, partial: bool = False) -> ImagesDecoder:
+def compile_decoder(table: TableMap, *, partial: bool = False, large: bool = False) -> ImagesDecoder:
     """Generate the decoder of one table's row images.
 
     partial: of the images of a PARTIAL_UPDATE_ROWS_EVENT. There an after image begins with its options (a packed int); with
     bit 0 a bitmap follows that tells which JSON columns hold changes of the document before.
+    large: of events of many MB, whose long values are given as views of the event (long_values.py).
     It raises UnicodeDecodeError, struct.error, IndexError or ValueError when an image is not what the table map says.
     """
-    scope: dict[str, Any] = {"from_bytes": int.from_bytes, "decode_latin1": decode_latin1, "json_value": json_value}
-    scope |= {"packed_int": packed_int, "changed_json": changed_json}
+    scope: _Scope = {"from_bytes": int.from_bytes, "packed_int": packed_int, "set_text": set_text}
     scope |= {"time_text": time_text, "datetime_text": datetime_text, "timestamp_text": timestamp_text, "date_text": date_text}
-    scope |= {
-        "set_text": set_text,
-        "unpack_float": struct.Struct("<f").unpack_from,
-        "unpack_double": struct.Struct("<d").unpack_from,
-    }
-    lines = ["def images(data, pos, end):", "    rows = []", "    while pos < end:"]
+    scope |= {"unpack_float": _unpacker("<f", large=large), "unpack_double": _unpacker("<d", large=large)}
+    scope |= {"long_text": long_text, "latin1_text": long_latin1 if large else decode_latin1, "large": large}
+    scope |= {"json_value": whole(json_value) if large else json_value, "changed_json": changed_json}
+    scope["window"] = Window
+    lines = [
+        "def images(data, pos, end):",
+        *(["    data = window(data)"] if large else []),
+        "    rows = []",
+        "    while pos < end:",
+    ]
     if partial:
         documents = [n for n, item in enumerate(table.storage) if item.type == tm.JSON]
         lines += [f"        raw{n} = None" for n in documents]
-        lines += _image_lines(table, scope, {n: [f"raw{n} = data[pos:end{n}]", f"c{n} = json_value(raw{n})"] for n in documents})
+        lines += _image_lines(
+            table, scope, {n: [f"raw{n} = bytes(data[pos:end{n}])", f"c{n} = json_value(raw{n})"] for n in documents}
+        )
         lines += [
             "        options, pos = packed_int(data, pos)",
             "        if options & ~1: raise ValueError('an image with the options %#x' % options)",
@@ -54,7 +62,7 @@ def compile_decoder(table: TableMap, *, partial: bool = False) -> ImagesDecoder:
         ]
         changed = {
             n: [
-                f"c{n} = changed_json(raw{n}, data[pos:end{n}]) if partial & {1 << bit} else json_value(data[pos:end{n}])",
+                f"c{n} = changed_json(raw{n}, bytes(data[pos:end{n}])) if partial & {1 << bit} else json_value(data[pos:end{n}])",
             ]
             for bit, n in enumerate(documents)
         }
@@ -69,7 +77,13 @@ def compile_decoder(table: TableMap, *, partial: bool = False) -> ImagesDecoder:
     return decoder
 
 
-def _image_lines(table: TableMap, scope: dict[str, Any], documents: Mapping[int, list[str]]) -> list[str]:
+def _unpacker(layout: str, *, large: bool) -> Callable[[Any, int], tuple[Any, ...]]:
+    """(data, pos) → the values there."""
+    form = struct.Struct(layout)
+    return (lambda data, pos: form.unpack(data[pos : pos + form.size])) if large else form.unpack_from
+
+
+def _image_lines(table: TableMap, scope: _Scope, documents: Mapping[int, list[str]]) -> list[str]:
     """Lines that read one image at pos and append its row. documents: how to read the JSON of some columns otherwise."""
     count = len(table.storage)
     lines = [f"        nulls = from_bytes(data[pos:pos + {(count + 7) // 8}], 'little')", f"        pos += {(count + 7) // 8}"]
@@ -77,10 +91,10 @@ def _image_lines(table: TableMap, scope: dict[str, Any], documents: Mapping[int,
     while n < count:
         run = _fixed_run(table, n)
         if run:
-            layout = struct.Struct("<" + "".join(_struct_code(table.storage[c]) for c in run))
-            scope[f"unpack{n}"] = layout.unpack_from
+            layout = "<" + "".join(_struct_code(table.storage[c]) for c in run)
+            scope[f"unpack{n}"] = _unpacker(layout, large=scope["large"])
             lines.append(f"        {''.join(f'c{c}, ' for c in run)} = unpack{n}(data, pos)")
-            lines.append(f"        pos += {layout.size}")
+            lines.append(f"        pos += {struct.calcsize(layout)}")
             lines += [f"        c{c} = str(c{c})" for c in run if table.table.columns[c].kind == "uint64"]
             n = run[-1] + 1
             continue
@@ -114,7 +128,7 @@ def _struct_code(item: Storage) -> str:
     return {tm.FLOAT: "f", tm.DOUBLE: "d"}.get(item.type, "")
 
 
-def _value_code(n: int, item: Storage, charset: str | None, scope: dict[str, Any], document: list[str] | None) -> list[str]:
+def _value_code(n: int, item: Storage, charset: str | None, scope: _Scope, document: list[str] | None) -> list[str]:
     """Lines that read one non-null value at pos into c<n> and move pos. document: those in between that read a JSON value."""
     code = item.type
     if code in (tm.TINY, tm.SHORT, tm.INT24, tm.LONG, tm.LONGLONG):
@@ -154,11 +168,12 @@ def _value_code(n: int, item: Storage, charset: str | None, scope: dict[str, Any
     if code == tm.JSON:
         lines += document or [f"c{n} = json_value(data[pos:end{n}])"]
     elif charset == "latin1":
-        lines.append(f"c{n} = decode_latin1(data[pos:end{n}])")
+        lines.append(f"c{n} = latin1_text(data[pos:end{n}])")
     elif charset in TEXT_CHARSETS:
-        lines.append(f"c{n} = str(data[pos:end{n}], 'utf-8')")
+        lines.append(f"c{n} = long_text(data[pos:end{n}])" if scope["large"] else f"c{n} = str(data[pos:end{n}], 'utf-8')")
     elif charset is not None:
-        scope[f"text{n}"] = charset_of_name(charset).decode
+        decode = charset_of_name(charset).decode
+        scope[f"text{n}"] = whole(decode) if scope["large"] else decode
         lines.append(f"c{n} = text{n}(data[pos:end{n}])")
     elif item.pad:
         lines.append(f"c{n} = data[pos:end{n}].ljust({item.pad}, b'\\0')")

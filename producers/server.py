@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pymysql.connections import Connection
@@ -24,7 +26,7 @@ class Server:
     gtid_purged: str
     file: str
     pos: int
-    files: tuple[str, ...]
+    files: Mapping[str, int]  # name → size in bytes, oldest first
 
 
 def read_server(connection: Connection[Any]) -> Server:
@@ -36,7 +38,7 @@ def read_server(connection: Connection[Any]) -> Server:
         cursor.execute("SHOW BINARY LOG STATUS" if version >= (8, 2) else "SHOW MASTER STATUS")
         file, pos, _, _, executed = cursor.fetchall()[0]
         cursor.execute("SHOW BINARY LOGS")
-        names = tuple(row[0] for row in cursor.fetchall())
+        files = {str(row[0]): int(row[1]) for row in cursor.fetchall()}
         cursor.execute("SHOW VARIABLES LIKE 'innodb_native_foreign_keys'")
         native = dict(cursor.fetchall()).get("innodb_native_foreign_keys", "ON")
     return Server(
@@ -48,37 +50,93 @@ def read_server(connection: Connection[Any]) -> Server:
         gtid_purged=str(purged).replace("\n", ""),
         file=file,
         pos=int(pos),
-        files=names,
+        files=files,
     )
 
 
-def check_server(side: str, other: str, checkpoint: Checkpoint, server: Server) -> None:
-    """Raise CaptureError where the server lacks what the checkpoint holds, or has purged what it does not hold."""
-    where = Where(side=side)
-    reset = f"`bisync-topology init --reset {side} {other}` begins the direction anew"
+def check_server(side: str, other: str, checkpoint: Checkpoint, server: Server, begun: Callable[[str], int]) -> None:
+    """Raise CaptureError where the server lacks what the checkpoint holds, or has purged what it does not hold.
+
+    begun: asks when a binlog file of the server was begun, in seconds since 1970.
+    """
     if checkpoint.gtid_executed is None:
-        if checkpoint.server_uuid != server.uuid or checkpoint.file not in server.files:
-            raise CaptureError(
-                f"the binlog file {checkpoint.file} of the checkpoint is not on this server",
-                code="binlog_purged",
-                hint=reset,
-                where=where,
+        if checkpoint.server_uuid != server.uuid:
+            raise _restored(
+                side, other, checkpoint, server, f"the server is another one, {server.uuid} in place of {checkpoint.server_uuid}"
             )
+        check_file(side, other, checkpoint, server, begun)
+        if checkpoint.file not in server.files:
+            gap = f"from {checkpoint.file}:{checkpoint.pos} up to the beginning of {next(iter(server.files))}"
+            raise _purged(side, other, server, gap)
         return
     if server.gtid_executed is None:
-        raise CaptureError("gtid_mode was switched off after the stream began", code="gtid_mode", hint=reset, where=where)
+        hint = f"switch it on again, or `bisync-topology init --reset {side} {other}` begins the direction anew"
+        raise CaptureError(
+            "gtid_mode was switched off after the stream began", code="gtid_mode", hint=hint, where=Where(side=side)
+        )
     captured = GtidSet(checkpoint.gtid_executed)
     lost = captured.minus(GtidSet(server.gtid_executed))
     if lost:
-        raise CaptureError(
-            f"the server lacks transactions that were captured from it: {lost}; it was restored, or failed over with loss",
-            code="server_restored",
-            hint=f"keep writes off {side} until what {other} sends has been applied again; if {side} had no changes of its own "
-            f"that are lost, `bisync-topology init --reset {side} {other}` then goes on, else make both sides alike before",
-            where=where,
-        )
+        raise _restored(side, other, checkpoint, server, f"the server lacks transactions that were captured from it: {lost}")
     gap = GtidSet(server.gtid_purged).minus(captured)
     if gap:
-        raise CaptureError(
-            f"the server has purged binlogs that were not captured yet: {gap}", code="binlog_purged", hint=reset, where=where
-        )
+        raise _purged(side, other, server, f"transactions {gap}")
+    if checkpoint.server_uuid == server.uuid:  # after a failover, names of files are those of another server
+        check_file(side, other, checkpoint, server, begun)
+
+
+def check_file(side: str, other: str, checkpoint: Checkpoint, server: Server, begun: Callable[[str], int]) -> None:
+    """Raise CaptureError where the server's binlog is not the one that was read: it was reset, or set back to an older copy.
+
+    GTIDs alone do not tell: a server that was reset gives the same ones again. So a file is known by when it was begun.
+    """
+    file, pos = checkpoint.file, checkpoint.pos
+    size = server.files.get(file)
+    what = None
+    if size is None:
+        base, number = _numbered(file)
+        last = _numbered(list(server.files)[-1])
+        if base == last[0] and number > last[1]:
+            what = f"{file} was captured, and the server's last binlog is {list(server.files)[-1]}"
+    elif pos > size:
+        what = f"{file} was captured up to {pos}, and ends at {size} on the server"
+    elif checkpoint.file_begun and checkpoint.file_begun != (now := begun(file)):
+        known = _utc(checkpoint.file_begun)
+        what = f"{file} was captured up to {pos}, and is another file now, begun at {_utc(now)} and not at {known}"
+    if what is not None:
+        raise _restored(side, other, checkpoint, server, what)
+
+
+def _restored(side: str, other: str, checkpoint: Checkpoint, server: Server, what: str) -> CaptureError:
+    return CaptureError(
+        f"{what}; it was reset (RESET BINARY LOGS AND GTIDS), restored from a copy, or failed over with loss: what it wrote "
+        f"behind {checkpoint.file}:{checkpoint.pos} before that is not known; it has {_files(server)}",
+        code="server_restored",
+        hint=f"keep writes off {side} until what {other} sends has been applied again; if {side} had no changes of its own "
+        f"that are lost, `bisync-topology init --reset {side} {other}` then goes on, else make both sides alike before",
+        where=Where(side=side),
+    )
+
+
+def _purged(side: str, other: str, server: Server, gap: str) -> CaptureError:
+    return CaptureError(
+        f"the server has purged binlogs that were not captured yet: {gap}; it has {_files(server)}",
+        code="binlog_purged",
+        hint=f"make both sides alike, then `bisync-topology init --reset {side} {other}` begins the direction anew",
+        where=Where(side=side),
+    )
+
+
+def _files(server: Server) -> str:
+    first, *_, last = *server.files, *server.files
+    return f"{first} alone" if first == last else f"{first} to {last}"
+
+
+def _numbered(file: str) -> tuple[str, int]:
+    """`binlog.000012` → (`binlog`, 12)."""
+    base, _, number = file.rpartition(".")
+    return base, int(number)
+
+
+def _utc(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

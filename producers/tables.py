@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any, Protocol
 
 from pymysql.connections import Connection
 
 from bisync_topology.errors import CaptureError, Where
 from producers.events import HEADER_BYTES
+from producers.long_values import LARGE_BYTES
 from producers.map_fields import packed_int
 from producers.rows import ImagesDecoder, compile_decoder
 from producers.table_map import parse_table_map, table_name
 from schemas.envelope import RowEncoder
+from schemas.parts import LONG_BYTES
 from schemas.records import Row
 from schemas.tables import Table
 from schemas.topics import table_topic
@@ -48,7 +50,7 @@ class CapturedTable:
     topic: str = ""
     table: Table | None = None
     images: ImagesDecoder | None = None
-    partial_images: Callable[[], ImagesDecoder] | None = None  # of partial JSON updates; generated when the first one comes
+    other_images: Callable[[bool, bool], ImagesDecoder] | None = None  # (partial, large) → generated when the first one comes
     encoder: RowEncoder | None = None
 
     def __post_init__(self) -> None:
@@ -63,20 +65,39 @@ class CapturedTable:
         """Row images of a rows event (version 2), in their order.
 
         bitmaps: 1 for WRITE and DELETE, 2 for UPDATE, whose images alternate before, after. partial: of PARTIAL_UPDATE_ROWS.
+        Of an event of more than LARGE_BYTES long values are views of it. Raises CaptureError where one is part of the key.
         Layout: table id (6), flags (2), extra data (length of itself and what follows, 2), column count, bitmaps, images.
         """
         assert self.images is not None and self.table is not None
         start = HEADER_BYTES + 8 + int.from_bytes(data[HEADER_BYTES + 8 : HEADER_BYTES + 10], "little")
         count = len(self.table.columns)
         length = (3 if count > 250 else 1) + bitmaps * ((count + 7) // 8)
-        prefix = (data[start : start + length], bitmaps)
+        prefix = (bytes(data[start : start + length]), bitmaps)
         if prefix not in self._prefixes:
             self._check_bitmaps(*prefix)
             self._prefixes[prefix] = start
-        if partial:
-            assert self.partial_images is not None
-            return self.partial_images()(data, start + length, len(data))
-        return self.images(data, start + length, len(data))
+        large = len(data) > LARGE_BYTES
+        if not (partial or large):
+            return self.images(data, start + length, len(data))
+        assert self.other_images is not None
+        rows = self.other_images(partial, large)(data, start + length, len(data))
+        if large:
+            self._check_keys(rows)
+        return rows
+
+    def _check_keys(self, rows: list[Row]) -> None:
+        assert self.table is not None
+        for row in rows:
+            for n in self.table.key:
+                value = row[n]
+                if isinstance(value, memoryview):
+                    raise CaptureError(
+                        f"column {self.table.columns[n].name} is part of the key, and its value has {len(value)} bytes:"
+                        f" no more than {LONG_BYTES} can be told apart",
+                        code="record_too_large",
+                        hint="make a key of shorter values, on both sides",
+                        where=Where(table=self.full_name),
+                    )
 
     def _check_bitmaps(self, prefix: bytes, bitmaps: int) -> None:
         assert self.table is not None
@@ -145,7 +166,7 @@ class Tables:
 
         Raises CaptureError where no table map came before: the stream was begun inside a transaction.
         """
-        table = self._by_number.get(data[HEADER_BYTES:_MAP_KEY_AT])
+        table = self._by_number.get(bytes(data[HEADER_BYTES:_MAP_KEY_AT]))
         if table is None:
             raise CaptureError(
                 "a row event came without its table map",
@@ -167,7 +188,7 @@ class Tables:
             topic=table_topic(self._topology, self._side, db, name),
             table=parsed.table,
             images=compile_decoder(parsed),
-            partial_images=cache(partial(compile_decoder, parsed, partial=True)),
+            other_images=cache(lambda partial, large: compile_decoder(parsed, partial=partial, large=large)),
             encoder=RowEncoder(parsed.table) if role == ROWS else None,
         )
 

@@ -53,7 +53,7 @@ class Transactions:
         self._target = target
         self._control_schema = control_schema
         self._tables = tables
-        self._file = file
+        self._file, self._begun = file, 0
         self._seen = seen
         self._skips = skips
         self._head: Head | None = None
@@ -112,6 +112,7 @@ class Transactions:
                     if inner.type == events.XA_PREPARE:
                         yield from self._waited_for(inner)
                     yield inner
+                    del inner  # a large one is to be gone before the next one is read
         except (CaptureError, *DAMAGED) as error:
             raise self._placed(error, event) from error
         self._outer = None
@@ -139,6 +140,7 @@ class Transactions:
             self._tables.forget_numbers()
         elif code == events.FORMAT_DESCRIPTION:
             self._check_open(event)
+            self._begun = event.written
             if self._head is not None:  # the server crashed inside a transaction: what it had not committed is no change
                 self._seen = self._head.seen
                 self._head = None
@@ -208,7 +210,7 @@ class Transactions:
         images = table.rows(event.data, 2 if op == "u" else 1, partial=event.type == events.PARTIAL_UPDATE_ROWS)
         if role == ROWS:
             head.kind = KIND_ROWS
-            self.items.append(Rows(head, table, op, images))
+            self.items.append(Rows(head, table, op, images, len(event.data)))
         elif op != "d":
             for image in images[1::2] if op == "u" else images:
                 if role == APPLIED:
@@ -307,7 +309,7 @@ class Transactions:
         if head is None:
             refuse("a commit outside of a transaction")
         self._head = None
-        self.items.append(End(head, self._file, pos or event.end, tuple(self._touched), self._prepared))
+        self.items.append(End(head, self._file, pos or event.end, self._begun, tuple(self._touched), self._prepared))
         self._prepared = None
 
     def _placed(self, error: Exception, event: Event) -> CaptureError:

@@ -102,7 +102,7 @@ def _some_double(value: float) -> bytes:
 
 
 # Avro type, or two of them → the writer of a value of the union of null and it
-_SOME_OF: dict[str, Callable[[Any], bytes]] = {
+SOME_OF: dict[str, Callable[[Any], bytes]] = {
     "long": _some_long,
     "string": _some_text,
     "bytes": _some_bytes,
@@ -120,8 +120,8 @@ def compile_writer(types: Sequence[str], positions: Sequence[int] | None = None)
     is not of its type.
     """
     names = [f"c{n}" for n in range(len(types))]
-    writers = {avro: f"some{n}" for n, avro in enumerate(_SOME_OF)}
-    scope: dict[str, Any] = {writers[avro]: _SOME_OF[avro] for avro in types} | {"join": b"".join}
+    writers = {avro: f"some{n}" for n, avro in enumerate(SOME_OF)}
+    scope: dict[str, Any] = {writers[avro]: SOME_OF[avro] for avro in types} | {"join": b"".join}
     unpacked = f"{', '.join(names)}, = row"
     if positions is not None:
         unpacked = f"{', '.join(names)}, = {''.join(f'row[{n}], ' for n in positions)}"

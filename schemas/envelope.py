@@ -6,10 +6,13 @@ order is free: ours puts first what an applier needs (`sequence, order, op, move
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas.avro_bytes import (
+    NULL,
+    SOME,
+    SOME_OF,
     bad_branch,
     compile_reader,
     compile_writer,
@@ -20,6 +23,7 @@ from schemas.avro_bytes import (
     varint,
 )
 from schemas.framing import HEADER_BYTES, frame
+from schemas.parts import Buffer
 from schemas.records import Row, RowEvent
 from schemas.registry import schema_id
 from schemas.tables import Column, Table
@@ -100,7 +104,7 @@ def envelope_schema(table: Table) -> Schema:
 
 
 _NEEDED = ("sequence", "order", "op", "moved", "before", "after")
-_OPS = {text(op): op for op in "cud"}
+OPS = {text(op): op for op in "cud"}
 
 
 def _needed_fields(row: Schema) -> list[Schema]:
@@ -151,6 +155,7 @@ class RowEncoder:
         self.key_id = schema_id(self.key_schema)
         types = [KINDS[column.kind].avro for column in table.columns]
         self._image = compile_writer(types)
+        self._writers = [SOME_OF[avro] for avro in types]
         self._key = compile_writer([types[n] for n in table.key], table.key)
         self._value_frame = frame(self.value_id)
         self._key_frame = frame(self.key_id)
@@ -185,6 +190,35 @@ class RowEncoder:
             images = b"\x02u" + flag + b"\x02" + self._image(before) + b"\x02" + self._image(after)
         return b"".join((self._value_frame, sequence, position, images, source, tail, position, position))
 
+    def pieces(
+        self,
+        sequence: bytes,
+        order: int,
+        before: Row | None,
+        after: Row | None,
+        source: bytes,
+        tail: bytes,
+        moved: bool = False,
+    ) -> list[Buffer]:
+        """The same event in pieces that are not put together: values that are views stay views."""
+        op = b"\x02c" if before is None else b"\x02d" if after is None else b"\x02u"
+        position = varint(order)
+        head = b"".join((self._value_frame, sequence, position, op, b"\x01" if moved else b"\x00"))
+        images = [piece for image in (before, after) for piece in self._image_pieces(image)]
+        return [head, *images, source, tail, position, position]
+
+    def _image_pieces(self, image: Row | None) -> Iterator[Buffer]:
+        if image is None:
+            yield NULL
+            return
+        yield SOME
+        for value, write in zip(image, self._writers, strict=True):
+            if isinstance(value, memoryview):
+                yield SOME + varint(len(value))
+                yield value
+            else:
+                yield NULL if value is None else write(value)
+
 
 class RowDecoder:
     """Framed values of one envelope schema → RowEvent."""
@@ -193,13 +227,13 @@ class RowDecoder:
         """schema: as `envelope_schema` makes it. Raises ValueError for one that begins otherwise."""
         try:
             self.table = table_of(schema)
-            types = [KINDS[column.kind].avro for column in self.table.columns]
+            self.types = [KINDS[column.kind].avro for column in self.table.columns]
         except (LookupError, StopIteration, TypeError) as error:
             raise ValueError(f"the schema of an event is not one that this version knows: {error!r}") from error
         found = [(field["name"], field["type"]) for field in schema["fields"][: len(_NEEDED)]]
         if found != [(field["name"], field["type"]) for field in _needed_fields(row_schema(self.table))]:
             raise ValueError(f"events of {self.table.full_name} do not begin with {', '.join(_NEEDED)}, as this version wants")
-        self._image = compile_reader(types)
+        self._image = compile_reader(self.types)
 
     def decode(self, value: bytes) -> RowEvent:
         """Decode what an applier needs; the source block and what follows it stay unread.
@@ -209,7 +243,7 @@ class RowDecoder:
         try:
             sequence, at = read_varint(value, HEADER_BYTES)
             order, at = read_varint(value, at)
-            op = _OPS[value[at : at + 2]]
+            op = OPS[value[at : at + 2]]
             moved = value[at + 2] == 1
             before, at = self._nullable(value, at + 3)
             after, at = self._nullable(value, at)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from appliers import Applier
+from certificates import Authority
+from secured import SecuredBroker
 from topologies import World
 
 from sandbox.instances import Sandbox
@@ -56,3 +58,13 @@ def world(servers: Sandbox, tmp_path: Path) -> Iterator[World]:
     world = World(servers, tmp_path)
     yield world
     world.close()
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A broker with accounts, certificates and ACLs."""
+    folder = tmp_path_factory.mktemp("secured")
+    broker = SecuredBroker(folder, Authority(folder, "kafka-authority"))
+    broker.start()
+    yield broker
+    broker.stop()

@@ -1,4 +1,7 @@
-"""A broker that lets nobody in without an account or a certificate, and nobody do anything without an ACL."""
+"""A broker that lets nobody in without an account or a certificate, and nobody do anything without an ACL.
+
+Through a link of the test's own it is reached too, as the administrator.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +19,7 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from links import Link
 
 from sandbox.kafka import KafkaBroker
 from sandbox.process import free_port
@@ -24,21 +28,23 @@ Grant = tuple[ResourceType, str, ResourcePatternType, Sequence[AclOperation]]
 
 
 class SecuredBroker:
-    """Listeners for SASL_SSL with SCRAM and for certificates of clients; a plain one is the administrator's."""
+    """Listeners for SCRAM over SASL_SSL and for clients' certificates; plain ones, one behind `link`, are the administrator's."""
 
     def __init__(self, root: Path, authority: Authority) -> None:
         self._authority = authority
         self.broker = KafkaBroker(root)
-        self._sasl, self._mutual = free_port(), free_port()
+        self._sasl, self._mutual, behind_link = free_port(), free_port(), free_port()
+        self.link = Link(behind_link)
         certificate, key = authority.issue("broker", "127.0.0.1")
         store = root / "broker-store.pem"
         store.write_bytes(key.read_bytes() + certificate.read_bytes())
         addresses = f"BROKER://{self.broker.bootstrap},SASL://127.0.0.1:{self._sasl},MUTUAL://127.0.0.1:{self._mutual}"
+        listening = f"{addresses},LINK://127.0.0.1:{behind_link}"
         controller = f"CONTROLLER://127.0.0.1:{self.broker.controller_port}"
         self.broker.overrides = {
-            "listeners": f"{addresses},{controller}",
-            "advertised.listeners": addresses,
-            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",
+            "listeners": f"{listening},{controller}",
+            "advertised.listeners": f"{addresses},LINK://127.0.0.1:{self.link.port}",
+            "listener.security.protocol.map": "BROKER:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_SSL,MUTUAL:SSL",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(store),
             "ssl.truststore.type": "PEM",
@@ -56,6 +62,11 @@ class SecuredBroker:
         """Start it, with nobody's account."""
         self.broker.start()
         self._admin = AdminClient({"bootstrap.servers": self.broker.bootstrap})
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.broker.stop()
+        self.link.close()
 
     def add_user(self, name: str, password: str) -> None:
         """Make an account."""

@@ -213,7 +213,7 @@ def test_an_upsert_by_another_unique_key(applier: Applier, plain: Cursor) -> Non
         applier.run(made.insert([(2, "a", 9)]))
     local = applier.found(made, None, (2, "a", 9))
     decision = decide(RowEvent(1, 0, "c", None, (2, "a", 9)), local, Policy.TASK_FAILED)
-    assert (decision.type, decision.decision, decision.actions) == (ConflictType.INSERT_EXISTS, "pending", ())
+    assert (decision.type, decision.decision, decision.actions) == (ConflictType.INSERT_UNIQUE, "pending", ())
     assert applier.rows(made) == [(1, "a", 0)]
 
 

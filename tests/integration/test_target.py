@@ -174,10 +174,10 @@ def _change(before: Row | None, after: Row | None) -> RowEvent:
     ("event", "type_", "ends"),
     [
         (_change(None, (1, "b", 9)), ConflictType.INSERT_EXISTS, [(1, "b", 9), (3, None, 0)]),
-        (_change(None, (9, "A", 9)), ConflictType.INSERT_EXISTS, [(2, "b", 0), (3, None, 0), (9, "A", 9)]),
+        (_change(None, (9, "A", 9)), ConflictType.INSERT_UNIQUE, [(2, "b", 0), (3, None, 0), (9, "A", 9)]),
         (_change((9, "x", 0), (9, "y", 0)), ConflictType.UPDATE_MISSING, [(1, "a", 0), (2, "b", 0), (3, None, 0), (9, "y", 0)]),
         (_change((1, "A", 0), (1, "z", 9)), ConflictType.UPDATE_DIFFERS, [(1, "z", 9), (2, "b", 0), (3, None, 0)]),
-        (_change((1, "a", 0), (3, "b", 9)), ConflictType.UNIQUE_TAKEN, [(3, "b", 9)]),
+        (_change((1, "a", 0), (3, "b", 9)), ConflictType.UPDATE_UNIQUE, [(3, "b", 9)]),
         (_change((3, None, 1), None), ConflictType.DELETE_DIFFERS, [(1, "a", 0), (2, "b", 0)]),
         (_change((1, "a", 5), (1, "a", 0)), None, [(1, "a", 0), (2, "b", 0), (3, None, 0)]),
     ],

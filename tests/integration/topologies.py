@@ -91,11 +91,11 @@ class World:
         self._running.append(running)
         return running
 
-    def run(self, *arguments: str, expect: int | None = 0, **environ: str) -> str:
+    def run(self, *arguments: str, expect: int | None = 0, seconds: float = 120, **environ: str) -> str:
         """Run a command to its end; gives what it printed, after checking its exit code."""
         before = len(self.said())
         running = self.start(*arguments, **environ)
-        output, _ = running.communicate(timeout=120)
+        output, _ = running.communicate(timeout=seconds)
         said = self.said()[before:]
         assert expect is None or running.returncode == expect, f"exit code {running.returncode}\n{output}\n{said}"
         return output + said

@@ -430,6 +430,19 @@ def test_unassigned() -> None:
     assert asm.unassigned == set()
 
 
+def test_bytes_that_wait_are_counted() -> None:
+    """Taken, dropped as of own origin, or fetched again: what waits no more is not counted any more."""
+    asm = assembler(applied=1)
+    asm.add_events(A, [(0, event(1)), (1, event(2)), (2, event(3)), (3, event(4))])
+    size = len(event(2))
+    assert asm.waiting_bytes == 3 * size
+    asm.add_list([(0, item(2, (A, 1))), (1, item(3, (A, 1), origin="west")), (2, item(4, (A, 1)))])
+    assert [piece.size for piece in asm.take(2)] == [size, 0]
+    assert asm.waiting_bytes == size
+    assert [piece.size for piece in asm.take(1)] == [size]
+    assert asm.waiting_bytes == 0
+
+
 def test_needs_and_buffered() -> None:
     """The next piece's short partitions must not be paused; what waits is counted, the list's records too."""
     asm = assembler()

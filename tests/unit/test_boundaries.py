@@ -16,6 +16,7 @@ CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
     "bisync_topology.kafka",  # settings, topics, errors
+    "bisync_topology.kafka_access",  # what a process is allowed to do
     "bisync_topology.kafka_records",  # reading outside of the main stream
     "bisync_topology.worker",  # the last handler of a process
     "producers.outbox",
@@ -26,6 +27,7 @@ KAFKA_EDGE = {
 }
 PURE = (
     "producers.rows",
+    "producers.long_values",
     "producers.table_map",
     "producers.json_binary",
     "producers.json_diff",
@@ -37,6 +39,8 @@ PURE = (
     "consumers.assemble",
     "consumers.conflict",
     "consumers.statements",
+    "consumers.long_rows",
+    "consumers.long_statements",
     "bisync_topology.ddl",
     "bisync_topology.ddl_clauses",
     "bisync_topology.dml",

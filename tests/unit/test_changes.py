@@ -8,13 +8,14 @@ from bisync_topology.errors import ApplyError
 from bisync_topology.scope import ResolvedSettings
 from bisync_topology.topology import Deletes, Dml, Policy
 from consumers.assemble import Assembled
-from consumers.changes import Change, changes_of, runs
+from consumers.changes import Change, Unfinished, changes_of, runs
 from consumers.statements import Statements
 from consumers.tables import AppliedTable
 from consumers.target import TargetTable, plan
 from schemas.avro_bytes import varint
 from schemas.envelope import RowDecoder, RowEncoder
-from schemas.records import EventCount, Row, TransactionRecord
+from schemas.parts import parts
+from schemas.records import EventCount, Row, RowEvent, TransactionRecord
 from schemas.tables import Column, Table
 
 COLUMNS = (
@@ -157,3 +158,60 @@ def test_runs_join_neighbours_only() -> None:
         ("shop.a", "c", 1),
         ("shop.a", "d", 1),
     ]
+
+
+def in_parts(value: bytes, order: int, size: int) -> list[bytes]:
+    """An event of transaction 5 in parts."""
+    return list(parts(5, order, [value], size))
+
+
+def pieces_of(*groups: list[bytes]) -> list[Assembled]:
+    """Pieces of transaction 5 with these values; events in parts have pieces of their own."""
+    return [piece(group, 1) for group in groups]
+
+
+def test_an_event_in_parts_is_a_change_once_it_is_whole() -> None:
+    """Its parts come in any number of pieces; the change is given with the last one, with statements for long values."""
+    identity, table = applied("a")
+    records = in_parts(event("a", 0, None, (1, "x" * 100)), 0, 20)
+    unfinished = Unfinished(lambda *_: lambda data: "@v")
+    found = [changes_of(each, {identity: table}.__getitem__, unfinished) for each in pieces_of(records[:2], records[2:])]
+    assert found[0] == []
+    ((change,),) = found[1:]
+    assert change.event == RowEvent(5, 0, "c", None, (1, "x" * 100))
+    assert change.table.long
+    assert change.table.for_long_rows.statements is not change.table.statements
+
+
+@pytest.mark.parametrize("old_in_parts", [True, False])
+@pytest.mark.parametrize("new_in_parts", [True, False])
+def test_halves_of_a_move_meet_over_pieces(old_in_parts: bool, new_in_parts: bool) -> None:
+    """A moved row is one update again, whichever of its halves came in parts."""
+    identity, table = applied("a")
+    old, new = event("a", 0, (1, "x"), None, moved=True), event("a", 1, None, (2, "y"), moved=True)
+    groups = [in_parts(old, 0, 9) if old_in_parts else [old], in_parts(new, 1, 9) if new_in_parts else [new]]
+    unfinished = Unfinished(lambda *_: lambda data: "@v")
+    first, second = (changes_of(each, {identity: table}.__getitem__, unfinished) for each in pieces_of(*groups))
+    assert first == []
+    ((change),) = second
+    assert (change.event.op, change.event.before, change.event.after) == ("u", (1, "x"), (2, "y"))
+    assert change.table.long == (old_in_parts or new_in_parts)
+
+
+def test_parts_that_are_not_carried_are_no_change() -> None:
+    """Out of scope, or of a kind that the direction leaves out: read, or passed over, and never kept on the target."""
+    for identity, table in (applied("a", in_scope=False), applied("a", [Dml.DELETE])):
+        records = in_parts(event("a", 0, None, (1, "x" * 200_000)), 0, 90_000)
+        unfinished = Unfinished(lambda *_: pytest.fail("kept"))
+        (only,) = pieces_of(records)
+        assert changes_of(only, {identity: table}.__getitem__, unfinished) == []
+
+
+def test_parts_that_are_no_event_are_named() -> None:
+    """Damage inside of an event in parts is an error with its table, as anywhere."""
+    identity, table = applied("a")
+    whole = event("a", 0, None, (1, "x" * 100))
+    (only,) = pieces_of(in_parts(whole[:60], 0, 20))
+    with pytest.raises(ApplyError, match="ends inside its row") as caught:
+        changes_of(only, {identity: table}.__getitem__, Unfinished(lambda *_: lambda data: "@v"))
+    assert (caught.value.code, caught.value.where.table) == ("undecodable", "shop.a")

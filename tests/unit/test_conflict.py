@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisync_topology.topology import Policy
-from consumers.conflict import POLICIES, Action, ConflictType, Decision, Delete, Insert, LocalRow, Set, decide
+from consumers.conflict import POLICIES, Action, ConflictType, Decision, Delete, Insert, LocalRow, Set, decide, decide_refused
 from schemas.records import Row, RowEvent
 
 # Rows are (id, unique code, value). The key is case-blind, as under a _ci collation; equality is exact.
@@ -61,7 +61,7 @@ def verdicts(event: RowEvent, *table: Row) -> dict[Policy, Decision]:
 
 def settled(type_: ConflictType | None, *actions: Action) -> dict[Policy, Decision]:
     """The same decision whatever the policy."""
-    return dict.fromkeys(POLICIES, Decision(type_, "source", actions))
+    return dict.fromkeys(POLICIES, Decision(type_, "source", actions, already=type_ is None and not actions))
 
 
 def judged(type_: ConflictType, *actions: Action) -> dict[Policy, Decision]:
@@ -92,7 +92,7 @@ def test_insert_exists_by_primary_key() -> None:
 def test_insert_exists_by_unique_value() -> None:
     """The row with the unique value is another row: it is deleted by its own key, never changed into the image."""
     local = ("other", 1, "mine")
-    assert verdicts(change(None, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Delete(local), Insert(AFTER))
+    assert verdicts(change(None, AFTER), local) == judged(ConflictType.INSERT_UNIQUE, Delete(local), Insert(AFTER))
 
 
 def test_insert_exists_by_both() -> None:
@@ -125,7 +125,7 @@ def test_update_missing_is_inserted() -> None:
 def test_update_missing_with_rows_in_its_way() -> None:
     """What would be inserted meets another row's unique value: the policy decides as for an insert."""
     local = ("other", 1, "mine")
-    assert verdicts(change(BEFORE, AFTER), local) == judged(ConflictType.INSERT_EXISTS, Delete(local), Insert(AFTER))
+    assert verdicts(change(BEFORE, AFTER), local) == judged(ConflictType.INSERT_UNIQUE, Delete(local), Insert(AFTER))
 
 
 def test_key_change_that_is_there_already() -> None:
@@ -147,15 +147,15 @@ def test_update_differs_with_rows_in_its_way() -> None:
 
 
 @pytest.mark.parametrize("after", [("k", 2, "new"), ("other", 1, "new")])
-def test_unique_taken(after: Row) -> None:
+def test_update_unique(after: Row) -> None:
     """The row is as expected, but its new unique value, or its new key, is another row's here."""
     other = ("other", 2, "")
-    assert verdicts(change(BEFORE, after), BEFORE, other) == judged(ConflictType.UNIQUE_TAKEN, Delete(other), Set(BEFORE, after))
+    assert verdicts(change(BEFORE, after), BEFORE, other) == judged(ConflictType.UPDATE_UNIQUE, Delete(other), Set(BEFORE, after))
 
 
 def test_delete() -> None:
-    """A row that is gone is as the delete wants it; a row as expected is deleted; a changed one is a conflict."""
-    assert verdicts(change(BEFORE, None)) == settled(None)
+    """A row that is gone is as the delete wants it, and on record; a row as expected is deleted; a changed one is a conflict."""
+    assert verdicts(change(BEFORE, None)) == settled(ConflictType.DELETE_MISSING)
     assert verdicts(change(BEFORE, None), BEFORE) == settled(None, Delete(BEFORE))
     local = ("k", 1, "mine")
     assert verdicts(change(BEFORE, None), local) == judged(ConflictType.DELETE_DIFFERS, Delete(local))
@@ -195,7 +195,7 @@ def test_a_conflict_that_the_source_does_not_win_changes_nothing(situation: tupl
     """Under ignore and task_failed a conflict leaves the table as it was; only a missing row is put back."""
     table, event = situation
     decision = decide(event, found(table, event), policy)
-    if decision.type is None or decision.type is ConflictType.UPDATE_MISSING:
+    if decision.type in (None, ConflictType.UPDATE_MISSING, ConflictType.DELETE_MISSING):
         assert decision.decision == "source"
         applied(table, decision.actions)
     else:
@@ -210,7 +210,18 @@ def test_a_repeated_change_is_no_conflict(situation: tuple[list[Row], RowEvent],
     rows = applied(table, decide(event, found(table, event), Policy.OVERWRITE).actions)
     again = decide(event, found(rows, event), policy)
     if event.after is None or event.before is None or same_key(event.before, event.after):
-        assert again == Decision(None, "source", ())
+        missing = ConflictType.DELETE_MISSING if event.after is None else None
+        assert again == Decision(missing, "source", (), already=missing is None)
+
+
+def test_what_a_foreign_key_refuses() -> None:
+    """Nothing is done; it waits for a decision also under overwrite, as no row here can give way to make it right."""
+    event, local = change(None, AFTER), found([], change(None, AFTER))
+    assert {policy: decide_refused(event, local, policy) for policy in POLICIES} == {
+        Policy.TASK_FAILED: Decision(ConflictType.FOREIGN_KEY, "pending"),
+        Policy.IGNORE: Decision(ConflictType.FOREIGN_KEY, "target"),
+        Policy.OVERWRITE: Decision(ConflictType.FOREIGN_KEY, "pending"),
+    }
 
 
 @given(_situations(), st.sampled_from(POLICIES))

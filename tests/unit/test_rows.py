@@ -10,11 +10,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from producers import long_values
 from producers.json_opaque import UnsupportedJson
 from producers.packed_decimal import decimal_reader
 from producers.rows import compile_decoder, set_text, time_text
 from producers.table_map import TableMap, parse_table_map
 from schemas.records import Row
+from schemas.values import decode_latin1
 
 # A column, and a strategy of (canonical value, its bytes).
 Field = tuple[enc.Col, st.SearchStrategy[tuple[object, bytes]]]
@@ -452,3 +454,48 @@ def test_floats_keep_what_four_bytes_hold() -> None:
     negative_zero = only(enc.Col(name="f", type=4, meta=b"\4"), struct.pack("<f", -0.0))
     assert isinstance(negative_zero, float)
     assert math.copysign(1, negative_zero) == -1
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_large_event_gives_the_same_values(data: st.DataObject) -> None:
+    """Long values come as views of the event, whose bytes are those that travel; all others are as ever."""
+    columns, expected, stored = data.draw(tables())
+    images = bytearray(b"".join(enc.image(row) for row in stored))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_values, "LONG_BYTES", 40)  # no value of a fixed size is as long
+        found = compile_decoder(described(columns), large=True)(images, 0, len(images))  # type: ignore[arg-type]
+    for row, wanted in zip(found, expected, strict=True):
+        for value, want in zip(row, wanted, strict=True):
+            if isinstance(value, memoryview):
+                assert bytes(value) == (want.encode() if isinstance(want, str) else want)
+            else:
+                assert (type(value), repr(value)) == (type(want), repr(want))
+
+
+def test_long_values_are_views() -> None:
+    """Of a large event, text and bytes that are long; what is short beside them is not."""
+    columns = [enc.int_col("id"), enc.varchar_col("v")]
+    images = enc.image([b"\1\0\0\0", b"\xc8" + b"a" * 200]) + enc.image([b"\2\0\0\0", b"\3abc"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_values, "LONG_BYTES", 100)
+        (first, second) = compile_decoder(described(columns), large=True)(images, 0, len(images))
+    assert isinstance(first[1], memoryview)
+    assert (first[0], bytes(first[1]), second) == (1, b"a" * 200, (2, "abc"))
+
+
+def test_a_long_text_is_checked() -> None:
+    """Bytes that are no UTF-8 are refused in a long text as in a short one, also where a chunk ends inside a character."""
+    good = memoryview(("é" * (3 << 19)).encode())[1:-1]
+    with pytest.raises(UnicodeDecodeError):
+        long_values.long_text(good)
+    whole = memoryview(b"x" + ("é" * (3 << 19)).encode())
+    assert long_values.long_text(whole) is whole
+
+
+def test_a_long_latin1_text_is_converted_only_where_it_must_be() -> None:
+    """ASCII stays where it is; any other becomes UTF-8, the five bytes that windows-1252 lacks too."""
+    plain = memoryview(b"x" * (3 << 20))
+    assert long_values.long_latin1(plain) is plain
+    text = bytes(range(256)) * 9000
+    assert bytes(long_values.long_latin1(memoryview(text))).decode() == decode_latin1(text)  # type: ignore[arg-type]

@@ -27,6 +27,10 @@ class Target:
     def begin(self, *_: object, **__: object) -> None:
         """Nothing to move."""
 
+    def keep(self, *_: object) -> Any:
+        """No event comes in parts."""
+        raise AssertionError
+
     def commit(self, progress: Any) -> None:
         """Note it."""
         self.commits.append(progress.sequence)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from bisync_topology.errors import ApplyError
 from consumers.conflict import Delete, Insert, LocalRow, Set
+from consumers.long_rows import Long
+from consumers.long_statements import LongStatements
 from consumers.statements import Pair, Statements, distinct_prefix, loose
 from consumers.target import TablePlan, TargetTable, plan
 from schemas.tables import Column, Table
@@ -319,3 +321,50 @@ def test_types_that_would_not_keep_values(theirs: str, mine: str, kind: str, sai
             plan(source, made)
     else:
         assert plan(source, made).written == (0,)
+
+
+BODY = Column(name="body", kind="text", sql_type="longtext", charset="utf8mb4", collation="utf8mb4_0900_ai_ci")
+LATIN = replace(BODY, name="latin", charset="latin1", collation="latin1_swedish_ci")
+DATA = Column(name="data", kind="binary", sql_type="longblob")
+
+
+def long_value(digest: str, *pieces: str) -> Long:
+    """A long value of some length."""
+    return Long(length=100_000, digest=digest, pieces=pieces)
+
+
+def test_a_long_value_is_put_together_from_its_pieces() -> None:
+    """An insert names the user variables; text is bytes there until it is whole, since a piece may end inside a character."""
+    sql = LongStatements(planned(target(ID, BODY, DATA))).insert([(1, long_value("aa", "@b0", "@b1"), long_value("bb", "@b2"))])
+    assert sql == (
+        "INSERT INTO `shop`.`stock` (`id`, `body`, `data`) VALUES (1,CONVERT(CONCAT(@b0, @b1) USING utf8mb4),CONCAT(@b2))"
+    )
+
+
+def test_a_long_value_is_compared_by_its_digest() -> None:
+    """In the guard of an update and a delete, in the form in which it was hashed; one that did not change is not set."""
+    made = LongStatements(planned(target(ID, BODY, LATIN, DATA)))
+    before = (1, long_value("aa"), long_value("bb"), b"\1")
+    guard = (
+        "`shop`.`stock`.`id` = 1 AND `shop`.`stock`.`data` <=> X'01' AND SHA2(`shop`.`stock`.`body`, 256) <=> 'aa'"
+        " AND SHA2(CONVERT(`shop`.`stock`.`latin` USING utf8mb4), 256) <=> 'bb'"
+    )
+    assert made.delete([before]) == f"DELETE FROM `shop`.`stock` WHERE {guard}"
+    ((_, sql),) = made.update_batches([(before, (1, long_value("aa", "@b0"), None, b"\1"))])
+    assert sql == f"UPDATE `shop`.`stock` SET `shop`.`stock`.`latin` = NULL WHERE {guard}"
+
+
+def test_rows_that_are_looked_at_have_digests_for_long_values() -> None:
+    """What is read for a decision is of bounded size; a key is read as it is."""
+    sql = statements(replace(ID, kind="int"), BODY, DATA).lock_rows((1, "a", None), None)
+    assert "IF(OCTET_LENGTH(`shop`.`stock`.`body`) > 65536, SHA2(`shop`.`stock`.`body`, 256), `shop`.`stock`.`body`)" in sql
+    assert "UNHEX(SHA2(`shop`.`stock`.`data`, 256))" in sql
+    keyed = statements(BODY, DATA).lock_rows(("a", None), None)
+    assert "OCTET_LENGTH(`shop`.`stock`.`body`)" not in keyed
+
+
+def test_a_long_key_is_refused() -> None:
+    """A row cannot be found by a digest: where the target's key holds a long value of the row before, it is said."""
+    with pytest.raises(ApplyError, match="column body is part of the target's key, and its value has 100000 bytes") as caught:
+        LongStatements(planned(target(BODY))).delete([(long_value("aa"),)])
+    assert caught.value.code == "unsupported_key"

@@ -1,0 +1,178 @@
+"""`conflicts list` and `conflicts show`: what is on record on either side, as `interface.md` has it and for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bisync_topology.errors import CheckFailed, UsageError
+from bisync_topology.object_patterns import parse
+from bisync_topology.sides import SideControl, open_control
+from bisync_topology.status import utc
+from bisync_topology.topology import Topology
+
+_ID = re.compile(r"(.+)-([1-9]\d*)")
+_STYLES = {"pending": "bold red", "source": "green", "target": "cyan", "merged": "green", "skipped": "yellow"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which conflicts; None and empty mean all. table: a pattern as in `objects`. limit: newest first, 0 for all."""
+
+    from_: str | None = None
+    to: str | None = None
+    table: str | None = None
+    types: tuple[str, ...] = ()
+    decisions: tuple[str, ...] = ()
+    limit: int = 0
+
+
+def find(topology: Topology, wanted: Filter) -> list[dict[str, Any]]:
+    """The conflicts on record, newest first, as `conflicts list -o json` has them.
+
+    Raises UsageError for a side that there is not and a pattern that is none, Unreachable, CheckFailed where nothing has run.
+    """
+    for side in (wanted.from_, wanted.to):
+        if side is not None and side not in topology.sides:
+            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
+    arguments = (
+        topology.name,
+        wanted.from_,
+        wanted.from_,
+        *2 * (_like(wanted.table),),
+        *2 * (",".join(wanted.types),),
+        *2 * (",".join(wanted.decisions),),
+        wanted.limit or 2**62,
+    )
+    found: list[tuple[int, int, dict[str, Any]]] = []
+    for side in topology.sides:
+        if wanted.to in (None, side):
+            with open_control(topology, side) as control:
+                rows = control.execute("list_conflicts", *arguments)
+            found += [(row[1], row[0], _as_json(side, row)) for row in rows]
+    found.sort(key=lambda each: each[:2], reverse=True)
+    return [each for _, _, each in found][: wanted.limit or None]
+
+
+def read(topology: Topology, identity: str) -> dict[str, Any]:
+    """One conflict by its id, such as `west-17`. Raises UsageError for what is no id, CheckFailed where there is none."""
+    side, number = parse_id(topology, identity)
+    with open_control(topology, side) as control:
+        return _one(control, side, number)
+
+
+def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
+    """`west-17` → (west, 17). Raises UsageError."""
+    match = _ID.fullmatch(identity)
+    if match is None or match[1] not in topology.sides:
+        raise UsageError(f"{identity!r} is no id of a conflict", hint="`bisync-topology conflicts list` has them: west-17")
+    return match[1], int(match[2])
+
+
+def _one(control: SideControl, side: str, number: int) -> dict[str, Any]:
+    rows = control.execute("read_conflict", control.topology.name, number)
+    if not rows:
+        raise CheckFailed(f"there is no conflict {side}-{number}", hint="`bisync-topology conflicts list` has those on record")
+    return _as_json(side, rows[0])
+
+
+def _like(pattern: str | None) -> str | None:
+    """A pattern as in `objects` for SQL's LIKE over `db.table`."""
+    if pattern is None:
+        return None
+    try:
+        parsed = parse(pattern)
+    except ValueError as error:
+        raise UsageError(f"--table {pattern}: {error}") from error
+    return f"{parsed.database.like()}.{parsed.table.like() if parsed.table is not None else '%'}"
+
+
+def _as_json(side: str, row: Sequence[Any]) -> dict[str, Any]:
+    number, at, source, table, key, kind, policy, decision, before, incoming, local, gtid, offset, committed_at = row
+    return {
+        "id": f"{side}-{number}",
+        "at": utc(at),
+        "from": source,
+        "to": side,
+        "table": table,
+        "key": json.loads(key),
+        "type": kind,
+        "policy": policy,
+        "decision": decision,
+        "before": None if before is None else json.loads(before),
+        "incoming": None if incoming is None else json.loads(incoming),
+        "local": json.loads(local),
+        "gtid": gtid,
+        "offset": offset,
+        "committed_at": utc(committed_at),
+    }
+
+
+def show_list(conflicts: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
+    """A line a conflict, newest first."""
+    console = console or Console(highlight=False)
+    if not conflicts:
+        console.print("no conflicts on record")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("id", "at (UTC)", "direction", "table", "key", "type", "policy", "decision"):
+        table.add_column(name, no_wrap=name in ("id", "decision"), overflow="fold")
+    for each in conflicts:
+        table.add_row(
+            each["id"],
+            each["at"][:23].replace("T", " "),
+            f"{each['from']} → {each['to']}",
+            each["table"],
+            ", ".join(f"{name}={value}" for name, value in each["key"].items()),
+            each["type"],
+            each["policy"],
+            Text(each["decision"], _STYLES.get(each["decision"], "")),
+        )
+    console.print(table)
+
+
+def show_one(conflict: Mapping[str, Any], console: Console | None = None) -> None:
+    """The rows side by side, a line a column; what differs from the row before the change, or between the rows, is marked."""
+    console = console or Console(highlight=False)
+    decision = Text(conflict["decision"], _STYLES.get(conflict["decision"], ""))
+    console.print(
+        Text.assemble((conflict["id"], "bold"), f"  {conflict['type']} in {conflict['table']}, policy {conflict['policy']}: "),
+        decision,
+        sep="",
+        end="\n",
+    )
+    console.print(
+        f"{conflict['from']} → {conflict['to']}, committed {conflict['committed_at']}, met {conflict['at']}\n"
+        f"gtid {conflict['gtid']}, offset {conflict['offset']} of the list of transactions",
+        soft_wrap=True,
+    )
+    rows: dict[str, Mapping[str, Any] | None] = {f"before, at {conflict['from']}": conflict["before"]}
+    rows[f"after, at {conflict['from']}"] = conflict["incoming"]
+    for number, local in enumerate(conflict["local"], start=1):
+        rows[f"row {number} at {conflict['to']}" if len(conflict["local"]) > 1 else f"at {conflict['to']}"] = local
+    if not conflict["local"]:
+        rows[f"at {conflict['to']}"] = None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("column", style="bold")
+    for name in rows:
+        table.add_column(name, overflow="fold")
+    names = list(dict.fromkeys(name for row in rows.values() if row is not None for name in row))
+    for name in names:
+        values = [None if row is None else _text(row.get(name)) for row in rows.values()]
+        differ = len({value for value in values if value is not None}) > 1
+        cells = [Text("no row", "dim") if value is None else Text(value, "yellow" if differ else "") for value in values]
+        table.add_row(Text("≠" if differ else "", "yellow"), name, *cells)
+    console.print(table)
+
+
+def _text(value: object) -> str:
+    return "NULL" if value is None else str(value)
