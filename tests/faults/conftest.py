@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from faults.harness import Cluster, open_folder, started
-from faults.load import Load
+from faults.load import Load, running
 
 from sandbox.instances import Sandbox
 
@@ -29,12 +29,5 @@ def topology_of_module(fault_servers: Sandbox, request: pytest.FixtureRequest) -
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_")
     cluster = Cluster(fault_servers, name=name)
     cluster.configure()
-    cluster.both("DROP DATABASE shop", "CREATE DATABASE shop")
-    load = Load(cluster)
-    load.prepare()
-    try:
-        cluster.start()
-        yield cluster, load
-        cluster.stop()
-    finally:
-        cluster.kill_all()
+    with running(cluster) as topology:
+        yield topology

@@ -8,10 +8,12 @@ exactly, whatever is killed.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -275,3 +277,17 @@ class Load:
             assert {row: n for row, n in counters.items() if row // 1000 == worker.number and n} == dict(expected.counters), who
             assert entries.get(worker.number, (0, 0)) == (expected.entries, expected.numbers), f"{who}: entries"
             assert {row: balances[row] for row in expected.balances} == expected.balances, f"{who}: balances"
+
+
+@contextlib.contextmanager
+def running(cluster: Cluster) -> Iterator[tuple[Cluster, Load]]:
+    """A configured topology with an empty `shop`, its four processes running, and a load that is not started yet."""
+    cluster.both("DROP DATABASE shop", "CREATE DATABASE shop")
+    load = Load(cluster)
+    load.prepare()
+    try:
+        cluster.start()
+        yield cluster, load
+        cluster.stop()
+    finally:
+        cluster.kill_all()

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from faults.compare import assert_equal
 from faults.harness import SIDES, WORKERS, Cluster, stays
-from faults.load import Load
+from faults.load import Load, running
 
 from bisync_topology.kafka import admin
 from bisync_topology.kafka_records import end_offset
@@ -37,15 +37,8 @@ def loaded(fault_servers: Sandbox) -> Iterator[tuple[Cluster, Load]]:
     """A topology of the test's own."""
     cluster = Cluster(fault_servers, name="echo", environ={"BISYNC_TEST_LOCK_TIMEOUT": str(LOCK_SECONDS)})
     cluster.configure()
-    cluster.both("DROP DATABASE shop", "CREATE DATABASE shop")
-    load = Load(cluster)
-    load.prepare()
-    try:
-        cluster.start()
-        yield cluster, load
-        cluster.stop()
-    finally:
-        cluster.kill_all()
+    with running(cluster) as topology:
+        yield topology
 
 
 def test_no_echo(loaded: tuple[Cluster, Load]) -> None:

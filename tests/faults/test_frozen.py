@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from faults.harness import WORKERS, Cluster, Process
-from faults.load import Load
+from faults.load import Load, running
 
 from sandbox.instances import Sandbox
 
@@ -22,15 +22,8 @@ def short_lived(fault_servers: Sandbox) -> Iterator[tuple[Cluster, Load]]:
     """A topology whose locks and Kafka transactions do not outlive a short silence."""
     cluster = Cluster(fault_servers, name="frozen", environ={"BISYNC_TEST_LOCK_TIMEOUT": str(LOCK_SECONDS)})
     cluster.configure(kafka={"transaction.timeout.ms": TRANSACTION_MS})
-    cluster.both("DROP DATABASE shop", "CREATE DATABASE shop")
-    load = Load(cluster)
-    load.prepare()
-    try:
-        cluster.start()
-        yield cluster, load
-        cluster.stop()
-    finally:
-        cluster.kill_all()
+    with running(cluster) as topology:
+        yield topology
 
 
 @pytest.mark.parametrize(
