@@ -84,7 +84,7 @@ CREATE TABLE IF NOT EXISTS {c}.directions (
   wanted VARCHAR(16) NOT NULL DEFAULT 'running' COMMENT 'running, paused',
   error JSON NULL COMMENT 'code, message, hint, conflict_id, gtid; null while it goes on',
   skips JSON NOT NULL COMMENT '[{gtid, reason, at}] passes to be used',
-  skipped JSON NOT NULL COMMENT '[{gtid, reason, at, tables}] passes that were used: their tables want a verify',
+  skipped JSON NOT NULL COMMENT '[{gtid, reason, at, tables, reset_at}] passes that were used: their tables want a verify; reset_at: before an init --reset',
   PRIMARY KEY (topology, source_side, target_side)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
@@ -120,6 +120,9 @@ SELECT IS_USED_LOCK(%s) <=> CONNECTION_ID();
 
 -- name: lock_holder
 SELECT IS_USED_LOCK(%s);
+
+-- name: uptime
+SHOW GLOBAL STATUS LIKE 'Uptime';
 
 -- name: end_connection
 KILL %s;
@@ -188,9 +191,12 @@ SELECT topic, kafka_partition, next_offset FROM {c}.applied_offsets WHERE topolo
 INSERT INTO {c}.applied_offsets VALUES (%s, %s, %s, %s, %s) AS fresh ON DUPLICATE KEY UPDATE next_offset = fresh.next_offset;
 
 -- name: insert_conflict
-INSERT INTO {c}.conflicts (topology, at, source_side, target_side, table_name, row_key, type, policy, decision, before_image,
- incoming_image, local_rows, stream, sequence, event_order, gtid, committed_at, list_offset)
+INSERT INTO {c}.conflicts (at, type, policy, decision, local_rows, topology, source_side, target_side, table_name, row_key,
+ before_image, incoming_image, stream, sequence, event_order, gtid, committed_at, list_offset)
  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
+
+-- name: update_conflict
+UPDATE {c}.conflicts SET at = %s, type = %s, policy = %s, decision = %s, local_rows = %s WHERE topology = %s AND id = %s;
 
 -- name: pending_conflicts
 SELECT id, sequence, event_order FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s

@@ -54,7 +54,7 @@ def skip(topology: Topology, from_: str, to: str, gtid: str, reason: str) -> lis
     said = []
     with _both_rows(topology, direction) as rows:
         for side, (control, row) in rows.items():
-            if any(normal_gtid(used["gtid"]) == gtid for used in row.skipped):
+            if any(normal_gtid(used["gtid"]) == gtid for used in row.skipped if "reset_at" not in used):
                 raise CheckFailed(f"{direction} has passed {gtid} already")
             if not any(normal_gtid(known["gtid"]) == gtid for known in row.skips):
                 control.execute("add_skip", gtid, reason.strip(), now_us(), topology.name, from_, to)

@@ -30,6 +30,8 @@ from bisync_topology.topology import Topology
 LOCK_TIMEOUT = int(os.environ.get("BISYNC_TEST_LOCK_TIMEOUT", "30"))
 REPORT_SECONDS = 5.0  # the only writes of an idle topology: one row a process
 WATCH_SECONDS = 1.0
+_SAME_START = 3.0  # seconds by which two looks at when a server started may differ, as it counts whole ones
+_NO_SUCH_THREAD = 1094
 
 log = structlog.get_logger()
 
@@ -80,13 +82,14 @@ class Ownership:
         self._reported = 0.0
         self._reported_state = ""
         self._held = False
+        self._server_begun = 0.0  # when the server started, seconds since 1970
         self._finished = threading.Event()
         self.on_lost: Callable[[], None] | None = None  # called by the thread when the lock's connection is lost
         self.on_beat: Callable[[], None] | None = None  # called by the thread before each report
 
     def acquire(self) -> bool:
         """Wait until this process is the owner; False when told to stop meanwhile. Raises MySQLError when the side is away."""
-        former = self.release()
+        former, begun = self.release(), self._server_begun
         connection = connect(self.topology.sides[self.side].mysql, read_timeout=min(LOCK_TIMEOUT, DEAD_SECONDS))
         with self._mutex:
             self._connection = connection
@@ -94,6 +97,9 @@ class Ownership:
                 cursor.execute(f"SET SESSION wait_timeout = {LOCK_TIMEOUT}")
             control = Control(connection, self.topology)
             control.create()
+            self._server_begun = time.time() - int(control.execute("uptime")[0][1])
+            if abs(self._server_begun - begun) > _SAME_START:  # it gives its connections other numbers since
+                former = None
         while not self.stop.is_set():
             with self._mutex:
                 if control.execute("get_lock", self._lock, 1)[0][0] == 1:
@@ -103,7 +109,7 @@ class Ownership:
                 return True
             with self._mutex:
                 if former is not None and control.execute("lock_holder", self._lock)[0][0] == former:
-                    control.execute("end_connection", former)  # our own, lost on the way: the server does not know it yet
+                    _end_connection(control, former)  # our own, lost on the way: the server does not know it yet
                     former = None
                     continue
             self.report.state = "standby"
@@ -202,6 +208,14 @@ class Ownership:
         return self._connection
 
 
+def _end_connection(control: Control, number: int) -> None:
+    try:
+        control.execute("end_connection", number)
+    except pymysql.err.MySQLError as error:
+        if error.args[0] != _NO_SUCH_THREAD:  # the server has found out meanwhile
+            raise
+
+
 def error_record(error: BaseException, conflict_id: str | None = None) -> dict[str, Any]:
     """The `error` of `status -o json`."""
     rule = rule_for(error)
@@ -231,6 +245,16 @@ def use_skip(control: Control, direction: tuple[str, str], gtid: str, tables: tu
     if used:
         skipped = [*row.skipped, *used]
         control.execute("set_skips", json.dumps(left), json.dumps(skipped), control.topology.name, *direction)
+
+
+def leave_skips(control: Control, direction: tuple[str, str]) -> None:
+    """A direction begins anew: its passes are void, used ones stay on record.
+
+    A server that was reset gives the same GTIDs again: a transaction would be passed in silence that nobody has spoken of.
+    """
+    row = read_wanted(control)[direction]
+    skipped = [{"reset_at": now_us(), **used} for used in row.skipped]
+    control.execute("set_skips", "[]", json.dumps(skipped), control.topology.name, *direction)
 
 
 def report_process(control: Control, name: str, report: Report, *, started_at: int, restarts: int = 0) -> None:

@@ -24,7 +24,7 @@ from bisync_topology.kafka import admin, check_access, ensure_control_topics, ex
 from bisync_topology.kafka_access import producer_access
 from bisync_topology.kafka_records import end_offsets
 from bisync_topology.mysql import connect
-from bisync_topology.ownership import Report, lock_name, now_us
+from bisync_topology.ownership import Report, leave_skips, lock_name, now_us
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, read_checkpoint, topic_record
@@ -47,7 +47,9 @@ def reset(topology: Topology, source: str, target: str) -> str:
         stream = _begin_stream(topology, source, at_source)
         _begin_progress(topology, source, at_target, stream)
         for connection in (at_source, at_target):
-            Control(connection, topology).execute("set_error", None, topology.name, source, target)
+            control = Control(connection, topology)
+            control.execute("set_error", None, topology.name, source, target)
+            leave_skips(control, (source, target))
         return stream
 
 

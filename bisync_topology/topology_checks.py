@@ -18,6 +18,13 @@ from bisync_topology.topology_keys import meant
 from bisync_topology.topology_yaml import Document, Key, Problem
 
 RESERVED_SIDES: Final = ("checkpoints", "schemas")  # <name>.checkpoints and <name>.schemas are topics already
+# of librdkafka's: every other one goes through as is
+OWN_PROPERTIES: Final = frozenset(
+    {
+        *("transactional.id", "enable.idempotence", "acks", "request.required.acks", "isolation.level", "enable.partition.eof"),
+        *("group.id", "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +67,7 @@ def check(draft: Draft) -> Iterator[Problem]:
     """Give everything that is wrong between the parts of the file."""
     if isinstance(draft.at("kafka"), dict) and not draft.text("kafka", "bootstrap.servers"):
         yield Problem(("kafka",), "bootstrap.servers is required, as in 127.0.0.1:9092", at_key=True)
+    yield from _kafka(draft)
     yield from _sides(draft)
     yield from _passwords(draft)
     yield from _ends(draft)
@@ -68,6 +76,15 @@ def check(draft: Draft) -> Iterator[Problem]:
     for (_, first), (number, second) in combinations(draft.directions.items(), 2):
         if (first.from_, first.to) == (second.to, second.from_):
             yield from _pair(draft, first, second, number)
+
+
+def _kafka(draft: Draft) -> Iterator[Problem]:
+    properties = draft.at("kafka")
+    for name in properties if isinstance(properties, dict) else ():
+        if name in OWN_PROPERTIES:
+            yield Problem(
+                ("kafka", name), "is the tool's own: nothing is lost or doubled because of it; take it out", at_key=True
+            )
 
 
 def _sides(draft: Draft) -> Iterator[Problem]:

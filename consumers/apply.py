@@ -69,7 +69,7 @@ class Writer:
                 start += len(part)
                 if not self._batch(op, len(part), sql):
                     for change in batch:
-                        self.conflicts.add(resolve(self._connection, change))
+                        self.conflicts.add(resolve(self._connection, change, self._check_size))
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
         if self._kept and changes:
@@ -103,6 +103,7 @@ class Writer:
         failpoints.reach("applier.before_commit")
         self._connection.commit()
         self._rows.committed(progress)
+        self.conflicts.committed(progress.sequence)
         failpoints.reach("applier.after_commit")
 
     def keep_alive(self) -> None:
@@ -138,9 +139,13 @@ class Writer:
         return False
 
     def _query(self, sql: str) -> int:
-        if len(sql) > _SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
-            raise too_large(f"a statement of {size} bytes", size, most)  # the server would only hang up
+        self._check_size(sql)
         return int(self._connection.query(sql))
+
+    def _check_size(self, sql: str) -> None:
+        """Raise ApplyError for a statement of which the server would only hang up."""
+        if len(sql) > _SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
+            raise too_large(f"a statement of {size} bytes", size, most)
 
     def _max_packet(self) -> int:
         if not self._packet:

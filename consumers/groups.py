@@ -62,6 +62,7 @@ class Groups:
         self._lazy = Progress()  # passed, but not written yet
         self._lazy_since = 0.0
         self._repeated = 0  # of the assembler's count, what is written
+        self._midway = False  # the last piece was not its transaction's last
         self._skipped_tables: set[str] = set()  # of the skipped transaction that is being passed
         self._open: Progress | None = None  # of a transaction in pieces whose end has not come
         self._open_rows = 0
@@ -69,8 +70,8 @@ class Groups:
 
     @property
     def between(self) -> bool:
-        """No transaction in pieces is open."""
-        return self._open is None
+        """The last transaction was passed as a whole: progress may be written."""
+        return not self._midway
 
     def apply(self, pieces: Sequence[Assembled]) -> None:
         """Cut pieces into groups and apply each.
@@ -83,13 +84,15 @@ class Groups:
         skips = self._skips()
         for piece in pieces:
             record = piece.record
-            skipped = record.gtid in skips and not piece.dropped
+            # a pass that comes while its transaction is open is for the next time that it is tried
+            skipped = record.gtid in skips and not piece.dropped and self._open is None
             ddl = record.kind == "ddl" and not piece.dropped
-            in_pieces = not piece.dropped and (not record.last or record.piece > 0)
+            in_pieces = not record.last or record.piece > 0
             full = events + len(piece.values) > GROUP_EVENTS or size + piece.size > GROUP_BYTES
             if group and (skipped or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
                 self._group(group)
                 group, events, size = [], 0, 0
+            self._midway = not record.last
             if skipped:
                 self._skip(piece)
             elif ddl:
@@ -98,6 +101,8 @@ class Groups:
                 except ValueError as error:
                     hint = "run producers and appliers of one version"
                     raise self._stopped(ApplyError(str(error), code="undecodable", hint=hint), record, ()) from error
+            elif in_pieces and piece.dropped:
+                self._group([piece])
             elif in_pieces:
                 self._piece(piece)
             else:

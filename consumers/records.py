@@ -1,13 +1,15 @@
 """Conflicts on record: rows of the `conflicts` table, written in the transaction of the change that they speak of.
 
 Those that stop the direction are written in one transaction of their own, all of their source transaction's, each once. What
-becomes of them is settled by the commit that passes their transaction: `skipped`, or `source` where it fits by then.
+becomes of them is settled by the commit that passes their transaction: what a changed policy decided, `skipped`, or `source`
+where the change fits by then.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 from bisync_topology.control import Control
@@ -16,9 +18,11 @@ from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
 from consumers.long_rows import Long
 from consumers.resolve import Resolved
+from schemas.parts import LONG_BYTES
 from schemas.records import Row, TransactionRecord
 
 MAX_PENDING = 1000  # conflicts of one transaction that are looked for before the direction stops
+MAX_PENDING_BYTES = 16 << 20  # of their rows
 _SHOWN = 4  # columns of a conflict in its error
 _CLIPPED = 40  # characters of a value in it
 
@@ -33,6 +37,7 @@ class ConflictRecorder:
         self._stream = stream
         self._met: list[Resolved] = []
         self._pending: list[Resolved] = []
+        self._pending_bytes = 0
         self._written = self._already = 0
         found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
         self._known = {(int(sequence), int(order)): int(number) for number, sequence, order in found}  # pending, on record
@@ -42,7 +47,8 @@ class ConflictRecorder:
         self._already += resolved.decision.already
         if resolved.decision.decision == "pending":
             self._pending.append(resolved)
-            if len(self._pending) >= MAX_PENDING:
+            self._pending_bytes += _size(resolved)
+            if len(self._pending) >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
                 self.check()
         elif resolved.decision.type is not None:
             self._met.append(resolved)
@@ -51,6 +57,7 @@ class ConflictRecorder:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
         self._pending.clear()
+        self._pending_bytes = 0
         self._written = self._already = 0
 
     def check(self) -> None:
@@ -61,21 +68,26 @@ class ConflictRecorder:
             raise ConflictStop(self._sentence(first, len(self._pending) - 1), pending=tuple(self._pending), where=where)
 
     def write(self) -> None:
-        """Write what was met since the last time."""
+        """Write what was met since the last time: a new record, or what became of a pending one."""
         for resolved in self._met:
-            self._insert(resolved)
+            place = resolved.change.record.sequence, resolved.change.event.order
+            if place in self._known:
+                self._update(resolved, self._known[place])
+            else:
+                self._insert(resolved)
         self._written += len(self._met)
         self._met.clear()
 
     def settle(self, sequence: int) -> tuple[int, int]:
-        """Close what was pending up to a sequence; gives the conflicts of the transaction, and what was there already."""
-        if passed := {known for known, _ in self._known if known <= sequence}:
-            for each in passed:
-                self._control.execute("close_pending", "source", self._control.topology.name, self._source, self._stream, each)
-            self._known = {place: number for place, number in self._known.items() if place[0] not in passed}
-        numbers = self._written, self._already
+        """Close what was pending up to a sequence and fits now; gives the conflicts of the transaction, and what was there."""
+        for each in {known for known, _ in self._known if known <= sequence}:
+            self._control.execute("close_pending", "source", self._control.topology.name, self._source, self._stream, each)
+        return self._written, self._already
+
+    def committed(self, sequence: int) -> None:
+        """The transaction that `settle` was for is committed."""
+        self._known = {place: number for place, number in self._known.items() if place[0] > sequence}
         self.clear()
-        return numbers
 
     def record_pending(self, error: ConflictStop) -> str:
         """Record the conflicts that stop the direction, in a transaction of their own; gives the first one's id."""
@@ -95,24 +107,20 @@ class ConflictRecorder:
         use_skip(self._control, (self._source, self._target), record.gtid, tables)
 
     def _insert(self, resolved: Resolved) -> int:
-        change, decision = resolved.change, resolved.decision
+        change = resolved.change
         record, event = change.record, change.event
         with self._control.connection.cursor() as cursor:
             cursor.execute(
                 self._control.text("insert_conflict"),
                 (
+                    *_decided(resolved),
                     self._control.topology.name,
-                    now_us(),
                     self._source,
                     self._target,
                     change.table.name,
                     json.dumps(_key(change)),
-                    str(decision.type),
-                    str(change.table.settings.on_conflict),
-                    decision.decision,
                     _image(change, event.before),
                     _image(change, event.after),
-                    json.dumps([_named(change, local.row) for local in resolved.local]),
                     record.stream,
                     record.sequence,
                     event.order,
@@ -123,6 +131,9 @@ class ConflictRecorder:
             )
             return int(cursor.lastrowid or 0)
 
+    def _update(self, resolved: Resolved, number: int) -> None:
+        self._control.execute("update_conflict", *_decided(resolved), self._control.topology.name, number)
+
     def _sentence(self, resolved: Resolved, others: int) -> str:
         change = resolved.change
         key = ", ".join(f"{name}={value}" for name, value in _key(change).items())
@@ -131,6 +142,20 @@ class ConflictRecorder:
             f"conflict {resolved.decision.type} in {change.table.name} at {key}{more}: {'; '.join(_differences(resolved))}. "
             f"Policy {change.table.settings.on_conflict} stops the direction {self._source} to {self._target}"
         )
+
+
+def _decided(resolved: Resolved) -> tuple[object, ...]:
+    """What the decision puts on record: at, type, policy, decision, local_rows."""
+    change, decision = resolved.change, resolved.decision
+    local = json.dumps([_named(change, local.row) for local in resolved.local])
+    return now_us(), str(decision.type), str(change.table.settings.on_conflict), decision.decision, local
+
+
+def _size(resolved: Resolved) -> int:
+    """About how many bytes its rows hold."""
+    event = resolved.change.event
+    rows = [event.before or (), event.after or (), *(local.row for local in resolved.local)]
+    return sum(len(value) for row in rows for value in row if isinstance(value, str | bytes))
 
 
 def _differences(resolved: Resolved) -> Iterator[str]:
@@ -181,4 +206,6 @@ def _plain(value: object) -> object:
     """A canonical value for people: bytes as hex digits, of a long one its SHA-256."""
     if isinstance(value, Long):
         return value.digest
+    if isinstance(value, str | bytes) and len(value) > LONG_BYTES:
+        return sha256(value if isinstance(value, bytes) else value.encode()).hexdigest()
     return value.hex() if isinstance(value, bytes) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pymysql.err
@@ -24,20 +25,27 @@ class Resolved(NamedTuple):
     local: tuple[LocalRow, ...]
 
 
-def resolve(connection: Connection[Any], change: Change) -> Resolved:
-    """Apply one change by the decision table; of a pending decision nothing is done. Raises pymysql.err.MySQLError."""
+def resolve(connection: Connection[Any], change: Change, check_size: Callable[[str], None]) -> Resolved:
+    """Apply one change by the decision table; of a pending decision nothing is done.
+
+    check_size: raises ApplyError for a statement that the server does not take. Raises pymysql.err.MySQLError.
+    """
     statements = change.table.statements
     assert statements is not None
     event, policy = change.event, change.table.settings.on_conflict
     for attempt in range(_ATTEMPTS):
         with connection.cursor(Cursor) as cursor:
-            cursor.execute(statements.lock_rows(event.before, event.after))
+            look = statements.lock_rows(event.before, event.after)
+            check_size(look)
+            cursor.execute(look)
             local = statements.local_rows(cursor.fetchall())
         decision = decide(event, local, policy)
         connection.query("SAVEPOINT one_change")
         try:
             for action in decision.actions:
-                connection.query(statements.action(action))
+                sql = statements.action(action)
+                check_size(sql)
+                connection.query(sql)
         except pymysql.err.IntegrityError as error:
             connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:

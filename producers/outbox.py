@@ -41,6 +41,7 @@ INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
 TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
+_SAFE_PART = 0.8  # of that time; beyond it a transaction will not make it, and would be begun again for ever
 NO_VALUE_KEY = b"0"  # of a record without a value; compacted topics want a key
 
 
@@ -95,6 +96,8 @@ class Outbox:
         self._partitions: dict[str, int] = {}
         self._made: dict[str, str] = {}  # the ids of topics that were made here
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
+        self._away = 0.0  # seconds of it in which the broker confirmed nothing
+        self._longest = timeout / 1000 * _SAFE_PART
 
     def initialize(self) -> None:
         """Fence every older producer of this side and finish what it left open."""
@@ -105,12 +108,18 @@ class Outbox:
                 raise denied(self._topology, [Access(WRITE, TRANSACTIONAL_ID, self._id)]) from error
             raise
         self._partitions = existing_topics(self._admin, self._topology)
+        self._trouble = None  # what one of several brokers did before anything was sent leaves nothing hanging
 
     def begin(self) -> None:
         """Begin a transaction unless one is open."""
         if not self.began:
             self._producer.begin_transaction()
-            self.began = time.monotonic()
+            self.began, self._away = time.monotonic(), 0.0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the open transaction has lasted for so long, while it went on, that the broker is about to abort it."""
+        return self.began > 0 and time.monotonic() - self.began - self._away > self._longest
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
         """Queue a message of the open transaction."""
@@ -156,6 +165,8 @@ class Outbox:
                 if self._stop.is_set():
                     raise Unreachable("Kafka does not take what was sent")
                 self._backoff.wait("Kafka has not confirmed what was sent", BROKER.advice)
+                self._away += time.monotonic() - moved
+                moved = time.monotonic()
             self._producer.poll(0.005)
         if before >= 0:
             self._backoff.reset()

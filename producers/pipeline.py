@@ -128,7 +128,7 @@ class ProducerProcess:
         transactions: Transactions,
         publisher: Publisher,
         outbox: Outbox,
-        check_place: Callable[[], None],
+        check_place: Callable[..., None],
     ) -> None:
         report = self.ownership.report
         report.state, report.detail = "running", {}
@@ -174,7 +174,7 @@ class ProducerProcess:
             if self._one_by_one and between and stream.place > self._doubtful:
                 self._one_by_one = False  # it was damaged on its way only
             if stream.quiet:
-                check_place()
+                check_place(idle=True)
 
     def _commit(self, publisher: Publisher, ended: list[End]) -> None:
         publisher.commit()
@@ -208,13 +208,14 @@ class ProducerProcess:
         check_server(self.side, self.topology.other(self.side), checkpoint, server, partial(self._begun, server))
         return checkpoint
 
-    def _check_place(self, connection: Connection[Any], publisher: Publisher) -> None:
+    def _check_place(self, connection: Connection[Any], publisher: Publisher, *, idle: bool = False) -> None:
         """Compare the log that is read with the server's: after a RESET the server goes on sending the old one's end, in silence.
 
-        Raises CaptureError.
+        idle: it is asked again and again, and where the log ends at our place there is nothing that could be missed. Raises
+        CaptureError.
         """
         place, server = publisher.checkpoint(), read_server(connection)
-        if place.server_uuid == server.uuid:
+        if place.server_uuid == server.uuid and not (idle and server.files.get(place.file) == place.pos):
             check_file(self.side, self.topology.other(self.side), place, server, partial(self._begun, server))
 
     def _begun(self, server: Server, file: str) -> int:

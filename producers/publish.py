@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from zlib import crc32
 
 from bisync_topology import failpoints
+from bisync_topology.errors import CaptureError, Where
 from bisync_topology.kafka import side_partition
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, topic_record
@@ -267,7 +268,18 @@ class Publisher:
         self._moved = True
 
     def _list(self, head: Head, *, last: bool) -> None:
-        """One record of the transaction list: what of the transaction was published since the one before."""
+        """One record of the transaction list: what of the transaction was published since the one before.
+
+        Raises CaptureError where the transaction takes longer than a Kafka transaction may last.
+        """
+        if self._outbox.overdue and not last:
+            raise CaptureError(
+                f"the transaction takes longer than a Kafka transaction may last; {self._order} of its events were sent",
+                code="transaction_too_long",
+                hint="raise transaction.timeout.ms below `kafka` in topology.yaml, and where it is less the brokers' "
+                "transaction.max.timeout.ms (15 minutes unless set), start the producer again, and `resume`",
+                where=Where(side=self._side, gtid=head.gtid),
+            )
         record = TransactionRecord(
             sequence=self._sequence + 1,
             piece=self._piece,

@@ -30,13 +30,20 @@ class Server:
 
 
 def read_server(connection: Connection[Any]) -> Server:
-    """Ask a server for its identity and binlog position. Position and GTID set are of one moment."""
+    """Ask a server for its identity and binlog position. Position and GTID set are of one moment.
+
+    Raises CaptureError where it has no binlog.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT @@server_uuid, @@server_id, VERSION(), @@gtid_mode, @@global.gtid_purged")
         uuid, server_id, text, gtid_mode, purged = cursor.fetchall()[0]
         version = tuple(int(part) for part in str(text).split("-")[0].split(".")[:3])
         cursor.execute("SHOW BINARY LOG STATUS" if version >= (8, 2) else "SHOW MASTER STATUS")
-        file, pos, _, _, executed = cursor.fetchall()[0]
+        status = cursor.fetchall()
+        if not status:
+            hint = "set log-bin in its configuration and restart it; then `resume`"
+            raise CaptureError("the server writes no binlog", code="no_binlog", hint=hint)
+        file, pos, _, _, executed = status[0]
         cursor.execute("SHOW BINARY LOGS")
         files = {str(row[0]): int(row[1]) for row in cursor.fetchall()}
         cursor.execute("SHOW VARIABLES LIKE 'innodb_native_foreign_keys'")

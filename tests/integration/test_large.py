@@ -190,3 +190,25 @@ def test_many_tables(world: World) -> None:
     assert world.sql("east", everything) == world.sql("west", everything)
     assert world.sql("west", everything) == tuple(row for name in sorted(names) for row in ((name, 1, name), (name, 2, "west")))
     in_little_memory(world)
+
+
+def test_a_transaction_that_takes_too_long(world: World) -> None:
+    """One that cannot be published within a Kafka transaction's time stops its direction and says so; `skip` leads past it."""
+    table = world.table("long", "id INT PRIMARY KEY, v VARCHAR(200)")
+    world.topology["kafka"]["transaction.timeout.ms"] = "1500"
+    world.up()
+    numbers = "WITH RECURSIVE n AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM n WHERE id < 100000)"
+    world.sql(
+        "east",
+        "SET cte_max_recursion_depth = 4294967295",
+        f"INSERT INTO {table} VALUES (0, 'before')",
+        f"INSERT INTO {table} {numbers} SELECT id, REPEAT(SHA2(id, 256), 3) FROM n",
+        f"DELETE FROM {table} WHERE id > 0 LIMIT 5",
+    )
+    eventually(lambda: world.direction("east")["state"] == "failed", world.said)
+    error = world.direction("east")["error"]
+    assert error["code"] == "transaction_too_long" and error["gtid"] and "transaction.timeout.ms" in error["hint"]
+    eventually(lambda: world.sql("west", f"SELECT COUNT(*) FROM {table}") == ((1,),), world.said)
+    world.run("skip", "east", "west", "--gtid", error["gtid"], "--reason", "loaded by hand")
+    world.run("wait")
+    assert world.sql("west", f"SELECT * FROM {table}") == ((0, "before"),)

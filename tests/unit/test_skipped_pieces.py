@@ -39,6 +39,10 @@ class Target:
 class Tables:
     """One schema is known, every other is lost."""
 
+    def of(self, identity: int) -> Any:
+        """Nothing is applied here."""
+        raise AssertionError(identity)
+
     def name(self, identity: int) -> str:
         """`db.table` of a schema id."""
         if identity != 1:
@@ -46,13 +50,13 @@ class Tables:
         return "shop.t"
 
 
-def piece(kind: str, *values: bytes) -> Assembled:
-    """A transaction of these events."""
+def piece(kind: str, *values: bytes, number: int = 0, last: bool = True, dropped: bool = False) -> Assembled:
+    """A transaction of these events, or a piece of it."""
     record = TransactionRecord(
-        sequence=7, piece=0, last=True, kind=kind, stream="s", gtid=GTID, committed_at=0, origin=None, origin_sequence=0,
+        sequence=7, piece=number, last=last, kind=kind, stream="s", gtid=GTID, committed_at=0, origin=None, origin_sequence=0,
         origin_transactions=0, seen=0, fk_checks=True, barrier=0, events=(),
     )  # fmt: skip
-    return Assembled(record, list(values), {}, dropped=False)
+    return Assembled(record, list(values), {}, dropped=dropped)
 
 
 def groups(target: Target, *skips: str) -> Groups:
@@ -87,6 +91,22 @@ def test_what_cannot_be_read_is_passed(skipped: Assembled, tables: tuple[str, ..
     groups(target, GTID).apply([skipped])
     assert target.passed == [(GTID, tables)]
     assert target.commits == [7]
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_progress_waits_for_the_last_piece(monkeypatch: pytest.MonkeyPatch, dropped: bool) -> None:
+    """A transaction in pieces that is skipped, or dropped, is passed as a whole: no progress is written in its middle."""
+    monkeypatch.setattr("consumers.groups.LAZY_SECONDS", -1.0)
+    target = Target()
+    passing = groups(target, GTID)
+    values = () if dropped else (frame(1) + b"\x0e\0",)
+    passing.apply([piece("rows", *values, last=False, dropped=dropped)])
+    passing.write_progress_when_due()
+    assert (passing.between, target.commits, target.passed) == (False, [], [])
+    passing.apply([piece("rows", *values, number=1, dropped=dropped)])
+    passing.write_progress_when_due()
+    assert (passing.between, target.commits) == (True, [7])
+    assert target.passed == ([] if dropped else [(GTID, ("shop.t",))])
 
 
 def test_a_ddl_that_cannot_be_read_stops() -> None:

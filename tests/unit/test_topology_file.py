@@ -104,6 +104,11 @@ MISTAKES = [
         "2:1: kafka: bootstrap.servers is required, as in 127.0.0.1:9092",
     ),
     ("  bootstrap.servers: 127.0.0.1:9092", "  linger.ms: 5", "2:1: kafka: bootstrap.servers is required, as in 127.0.0.1:9092"),
+    (
+        "127.0.0.1:9092",
+        "127.0.0.1:9092\n  isolation.level: read_uncommitted",
+        "4:3: kafka.isolation.level: is the tool's own: nothing is lost or doubled because of it; take it out",
+    ),
     ("127.0.0.1:9092", "127.0.0.1:9092\n  ssl: {a: b}", "4:8: kafka.ssl: must be one value, not a list or a mapping"),
     ("partitions: 3", "partitions: many", "4:22: topics.partitions: must be a whole number, not 'many'"),
     ("partitions: 3", "partitions: 0", "4:22: topics.partitions: must be at least 1, not '0'"),

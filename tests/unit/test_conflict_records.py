@@ -1,0 +1,106 @@
+"""What becomes of conflicts on record, told to control tables that note it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bisync_topology.errors import ConflictStop
+from bisync_topology.topology import Policy
+from consumers import records
+from consumers.changes import Change
+from consumers.conflict import ConflictType, Decision, LocalRow
+from consumers.records import ConflictRecorder
+from consumers.resolve import Resolved
+from schemas.records import RowEvent
+
+
+class Noted:
+    """Control tables of one conflict that was pending before: transaction 7, event 0, number 17. Notes what is written."""
+
+    def __init__(self, *known: tuple[int, int, int]) -> None:
+        self.known = known
+        self.written: list[tuple[str, tuple[object, ...]]] = []
+        self.topology = SimpleNamespace(name="shop")
+        self.connection = SimpleNamespace(commit=lambda: None, cursor=lambda: self)
+        self.lastrowid = 30
+
+    def text(self, name: str) -> str:
+        """A statement is its name."""
+        return name
+
+    def execute(self, name: str, *arguments: Any) -> tuple[tuple[int, int, int], ...]:
+        """Run a statement, of the tables or of a cursor."""
+        if name == "pending_conflicts":
+            return self.known
+        self.written.append((name, arguments))
+        return ()
+
+    def __enter__(self) -> "Noted":
+        """As a cursor."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """As a cursor."""
+
+
+def met(decision: str, *, sequence: int = 7, value: str = "new", policy: Policy = Policy.IGNORE) -> Resolved:
+    """A conflict of an update at key 1."""
+    columns = [SimpleNamespace(name=name) for name in ("id", "v")]
+    statements = SimpleNamespace(plan=SimpleNamespace(columns=columns, key=(0,)))
+    table: Any = SimpleNamespace(name="shop.t", settings=SimpleNamespace(on_conflict=policy), statements=statements)
+    record: Any = SimpleNamespace(sequence=sequence, stream="s", gtid="u:7", committed_at=0)
+    event = RowEvent(sequence, 0, "u", (1, "old"), (1, value))
+    winner: Any = decision
+    return Resolved(Change(table, event, record, 0), Decision(ConflictType.UPDATE_DIFFERS, winner), (LocalRow((1, "mine")),))
+
+
+def recorder(noted: Noted) -> ConflictRecorder:
+    """The recorder of east to west."""
+    control: Any = noted
+    return ConflictRecorder(control, "east", "west", "s")
+
+
+def test_a_changed_policy_decides_what_was_pending() -> None:
+    """The same conflict is not recorded twice: its record says what was decided at last."""
+    noted = Noted((17, 7, 0))
+    conflicts = recorder(noted)
+    conflicts.add(met("target"))
+    conflicts.write()
+    ((name, arguments),) = noted.written
+    assert (name, arguments[1:4], arguments[-1]) == ("update_conflict", ("update_differs", "ignore", "target"), 17)
+    assert conflicts.settle(7) == (1, 0)
+
+
+def test_what_fits_by_then_is_closed_once() -> None:
+    """The commit that passes the transaction closes it; a commit that fails leaves it to be closed by the next one."""
+    noted = Noted((17, 7, 0), (18, 9, 0))
+    conflicts = recorder(noted)
+    for _ in range(2):
+        conflicts.settle(7)
+    conflicts.committed(7)
+    conflicts.settle(8)
+    assert noted.written == [("close_pending", ("source", "shop", "east", "s", 7))] * 2
+
+
+def test_pending_ones_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wide rows stop the direction before a thousand of them are held, with those that were met so far."""
+    monkeypatch.setattr(records, "MAX_PENDING_BYTES", 1000)
+    conflicts = recorder(Noted())
+    with pytest.raises(ConflictStop) as raised:
+        for _ in range(100):
+            conflicts.add(met("pending", value="x" * 300, policy=Policy.TASK_FAILED))
+    assert len(raised.value.pending) == 4
+    assert "v: was old there, xxx" in raised.value.message and "mine here" in raised.value.message
+
+
+@pytest.mark.parametrize("value", ["é" * 70_000, b"\xff" * 70_000])
+def test_a_long_value_is_recorded_by_its_digest(value: Any) -> None:
+    """Whatever its type: a record of several documents would be larger than a statement may be."""
+    noted = Noted()
+    conflicts = recorder(noted)
+    conflicts.add(met("target", value=value))
+    conflicts.write()
+    ((name, (arguments,)),) = noted.written
+    assert name == "insert_conflict"
+    assert isinstance(arguments, tuple) and all(len(str(argument)) < 300 for argument in arguments)
