@@ -27,6 +27,10 @@ class Target:
     def begin(self, *_: object, **__: object) -> None:
         """Nothing to move."""
 
+    def write(self, changes: Any) -> None:
+        """Nothing is applied here."""
+        assert not changes
+
     def keep(self, *_: object) -> Any:
         """No event comes in parts."""
         raise AssertionError

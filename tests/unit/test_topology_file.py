@@ -107,7 +107,7 @@ MISTAKES = [
     (
         "127.0.0.1:9092",
         "127.0.0.1:9092\n  isolation.level: read_uncommitted",
-        "4:3: kafka.isolation.level: is the tool's own: nothing is lost or doubled because of it; take it out",
+        "4:3: kafka[isolation.level]: is the tool's own: nothing is lost or doubled because of it; take it out",
     ),
     ("127.0.0.1:9092", "127.0.0.1:9092\n  ssl: {a: b}", "4:8: kafka.ssl: must be one value, not a list or a mapping"),
     ("partitions: 3", "partitions: many", "4:22: topics.partitions: must be a whole number, not 'many'"),
