@@ -197,7 +197,7 @@ def test_a_transaction_that_takes_too_long(world: World) -> None:
     table = world.table("long", "id INT PRIMARY KEY, v VARCHAR(200)")
     world.topology["kafka"]["transaction.timeout.ms"] = "1500"
     world.up()
-    numbers = "WITH RECURSIVE n AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM n WHERE id < 100000)"
+    numbers = "WITH RECURSIVE n AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM n WHERE id < 300000)"
     world.sql(
         "east",
         "SET cte_max_recursion_depth = 4294967295",
