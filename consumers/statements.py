@@ -276,7 +276,7 @@ def _read(column: Column, name: str, *, whole: bool) -> str:
     value = _CANONICAL.get(column.kind, "{}").format(name)
     if whole or column.kind not in ("text", "binary"):
         return value
-    digest = f"SHA2({name}, 256)" if column.kind == "text" else f"UNHEX(SHA2({name}, 256))"
+    digest = f"SHA2(CONVERT({name} USING utf8mb4), 256)" if column.kind == "text" else f"UNHEX(SHA2({name}, 256))"
     return f"IF(OCTET_LENGTH({name}) > {LONG_BYTES}, {digest}, {value})"
 
 
