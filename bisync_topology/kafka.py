@@ -82,7 +82,7 @@ class Pulse:
     def check(self) -> None:
         """Ask, if it is time. Raises KafkaException when no broker answers."""
         if time.monotonic() - self._heard > HEARTBEAT_SECONDS:
-            self._ask(self._topic, timeout=HEARTBEAT_SECONDS)
+            self._ask(self._topic, timeout=DEAD_SECONDS - HEARTBEAT_SECONDS)
             self.heard()
 
 

@@ -21,7 +21,8 @@ from bisync_topology.topology import MySQL, Ssl, SslMode
 CONNECT_TIMEOUT = 10.0  # seconds
 # how often something is to be heard on a link (the variable is for tests of dead links)
 HEARTBEAT_SECONDS = float(os.environ.get("BISYNC_TEST_HEARTBEAT", "5"))
-DEAD_SECONDS = 2 * HEARTBEAT_SECONDS  # a link on which nothing was heard for longer is dead, though it may be open
+# A link on which nothing was heard for longer is dead, though it may be open; less than two, so that it is also told within two.
+DEAD_SECONDS = 1.8 * HEARTBEAT_SECONDS
 READ_TIMEOUT = 120.0  # seconds; longer than innodb_lock_wait_timeout, so that the server answers first
 
 
@@ -94,7 +95,7 @@ def keep_watch(link: socket.socket) -> None:
     if sys.platform == "linux":  # elsewhere time-outs alone find a dead link
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, int(HEARTBEAT_SECONDS))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, int(DEAD_SECONDS - HEARTBEAT_SECONDS))
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, max(1, int(DEAD_SECONDS - HEARTBEAT_SECONDS)))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(DEAD_SECONDS * 1000))
 
 

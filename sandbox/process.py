@@ -77,6 +77,8 @@ class ServerProcess:
             if time.monotonic() > deadline:
                 return False
             time.sleep(POLL_SECONDS)
+        if pid in _children:  # it may have ended between two looks: unless it is waited for, its pid goes on to be a process's
+            _children.pop(pid).wait()
         self.pid_file.unlink(missing_ok=True)
         return True
 

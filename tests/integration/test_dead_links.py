@@ -93,5 +93,5 @@ def test_every_connection_is_watched(world: World) -> None:
         link = connection._sock  # type: ignore[attr-defined]
         assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if sys.platform == "linux":
-            assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DEAD_SECONDS * 1000
+            assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == int(DEAD_SECONDS * 1000)
             assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == HEARTBEAT_SECONDS

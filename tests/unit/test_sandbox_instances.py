@@ -124,6 +124,17 @@ def test_a_reused_pid_is_not_the_server(tmp_path: Path) -> None:
     assert process.pid is None
 
 
+def test_a_killed_process_leaves_no_pid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it dies just after it was asked for: mysqld does not start while the pid in its lock file is there."""
+    process = sleeper(tmp_path)
+    pid = process.pid
+    assert pid is not None
+    monkeypatch.setattr("subprocess.Popen.poll", lambda self: None)
+    process.kill()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_a_process_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     """SIGTERM first, SIGKILL when time is over."""
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
