@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bisync_topology.errors import CheckFailed, UsageError
 from bisync_topology.object_patterns import parse
-from bisync_topology.sides import SideControl, open_control
+from bisync_topology.sides import open_control
 from bisync_topology.status import utc
 from bisync_topology.topology import Topology
 
@@ -66,7 +66,10 @@ def read(topology: Topology, identity: str) -> dict[str, Any]:
     """One conflict by its id, such as `west-17`. Raises UsageError for what is no id, CheckFailed where there is none."""
     side, number = parse_id(topology, identity)
     with open_control(topology, side) as control:
-        return _one(control, side, number)
+        rows = control.execute("read_conflict", topology.name, number)
+    if not rows:
+        raise CheckFailed(f"there is no conflict {identity}", hint="`bisync-topology conflicts list` has those on record")
+    return _as_json(side, rows[0])
 
 
 def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
@@ -75,13 +78,6 @@ def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
     if match is None or match[1] not in topology.sides:
         raise UsageError(f"{identity!r} is no id of a conflict", hint="`bisync-topology conflicts list` has them: west-17")
     return match[1], int(match[2])
-
-
-def _one(control: SideControl, side: str, number: int) -> dict[str, Any]:
-    rows = control.execute("read_conflict", control.topology.name, number)
-    if not rows:
-        raise CheckFailed(f"there is no conflict {side}-{number}", hint="`bisync-topology conflicts list` has those on record")
-    return _as_json(side, rows[0])
 
 
 def _like(pattern: str | None) -> str | None:
@@ -147,7 +143,6 @@ def show_one(conflict: Mapping[str, Any], console: Console | None = None) -> Non
         Text.assemble((conflict["id"], "bold"), f"  {conflict['type']} in {conflict['table']}, policy {conflict['policy']}: "),
         decision,
         sep="",
-        end="\n",
     )
     console.print(
         f"{conflict['from']} → {conflict['to']}, committed {conflict['committed_at']}, met {conflict['at']}\n"

@@ -70,7 +70,7 @@ class ConflictRecorder:
     def write(self) -> None:
         """Write what was met since the last time: a new record, or what became of a pending one."""
         for resolved in self._met:
-            place = resolved.change.record.sequence, resolved.change.event.order
+            place = _place(resolved)
             if place in self._known:
                 self._update(resolved, self._known[place])
             else:
@@ -92,12 +92,11 @@ class ConflictRecorder:
     def record_pending(self, error: ConflictStop) -> str:
         """Record the conflicts that stop the direction, in a transaction of their own; gives the first one's id."""
         for resolved in error.pending:
-            place = resolved.change.record.sequence, resolved.change.event.order
+            place = _place(resolved)
             if place not in self._known:
                 self._known[place] = self._insert(resolved)
         self._control.connection.commit()
-        first = error.pending[0].change
-        return f"{self._target}-{self._known[first.record.sequence, first.event.order]}"
+        return f"{self._target}-{self._known[_place(error.pending[0])]}"
 
     def skipped(self, record: TransactionRecord, tables: tuple[str, ...]) -> None:
         """A transaction was skipped: its pass is used up, its pending conflicts closed; in the transaction that passes it."""
@@ -142,6 +141,11 @@ class ConflictRecorder:
             f"conflict {resolved.decision.type} in {change.table.name} at {key}{more}: {'; '.join(_differences(resolved))}. "
             f"Policy {change.table.settings.on_conflict} stops the direction {self._source} to {self._target}"
         )
+
+
+def _place(resolved: Resolved) -> tuple[int, int]:
+    """Which change: the sequence of its transaction, and its order in it."""
+    return resolved.change.record.sequence, resolved.change.event.order
 
 
 def _decided(resolved: Resolved) -> tuple[object, ...]:

@@ -40,14 +40,17 @@ def resolve(connection: Connection[Any], change: Change, check_size: Callable[[s
             cursor.execute(look)
             local = statements.local_rows(cursor.fetchall())
         decision = decide(event, local, policy)
-        connection.query("SAVEPOINT one_change")
+        several = len(decision.actions) > 1  # one statement undoes itself when it fails
+        if several:
+            connection.query("SAVEPOINT one_change")
         try:
             for action in decision.actions:
                 sql = statements.action(action)
                 check_size(sql)
                 connection.query(sql)
         except pymysql.err.IntegrityError as error:
-            connection.query("ROLLBACK TO SAVEPOINT one_change")
+            if several:
+                connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
                 return Resolved(change, decide_refused(event, local, policy), local)
             if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
