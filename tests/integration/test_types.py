@@ -132,19 +132,16 @@ def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object
 
 def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
     """Change a column of some rows at west alone; gives the ids of those that now differ."""
-    planted = set()
     types = [data_type for _, data_type in columns_of(partial(world.sql, "west"), world.db, table.name)]
-    for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
-        column = chance.choice(table.columns)
-        before = by_id(world, "west", table)[number]
-        with printing(world.sides["west"]) as connection, connection.cursor() as cursor:
-            cursor.execute("SET SESSION sql_log_bin = 0")
-            cursor.execute(f"USE {world.db}")
+    before = by_id(world, "west", table)
+    with printing(world.sides["west"]) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_log_bin = 0")
+        cursor.execute(f"USE {world.db}")
+        for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
+            column = chance.choice(table.columns)
             cursor.execute(f"UPDATE {table.name} SET {column.quoted} = {column.literal(chance)} WHERE id = {number}")
-        after = by_id(world, "west", table)[number]
-        if not all(map(equal_to_mysql, types, before, after)):
-            planted.add(number)
-    return planted
+    after = by_id(world, "west", table)
+    return {number for number, row in after.items() if not all(map(equal_to_mysql, types, before[number], row))}
 
 
 def test_planted_differences_are_found_and_no_others(world: World) -> None:
