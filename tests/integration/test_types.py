@@ -122,7 +122,10 @@ def equal_to_mysql(data_type: str, one: object, other: object) -> bool:
     return bool(json.loads(texts[0]) == json.loads(texts[1]))
 
 
-def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object, ...]]:
+Rows = dict[int, tuple[object, ...]]
+
+
+def by_id(world: World, side: str, table: RandomTable) -> Rows:
     """id → the row in bytes."""
     found = columns_of(partial(world.sql, side), world.db, table.name)
     columns = ", ".join(["id", *(in_bytes(quoted(name), data_type) for name, data_type in found)])
@@ -130,9 +133,14 @@ def by_id(world: World, side: str, table: RandomTable) -> dict[int, tuple[object
     return {int(key): tuple(row) for key, *row in rows}
 
 
+def differing(world: World, table: RandomTable, one: Rows, other: Rows) -> set[int]:
+    """The ids of one's rows that a comparison can tell from the other's."""
+    types = [data_type for _, data_type in columns_of(partial(world.sql, "west"), world.db, table.name)]
+    return {number for number, row in one.items() if not all(map(equal_to_mysql, types, row, other[number]))}
+
+
 def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
     """Change a column of some rows at west alone; gives the ids of those that now differ."""
-    types = [data_type for _, data_type in columns_of(partial(world.sql, "west"), world.db, table.name)]
     before = by_id(world, "west", table)
     with printing(world.sides["west"]) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_log_bin = 0")
@@ -140,8 +148,7 @@ def plant(world: World, table: RandomTable, chance: Random) -> set[int]:
         for number in chance.sample(range(1, ROWS + 1), max(1, ROWS // 4) if table.columns else 0):
             column = chance.choice(table.columns)
             cursor.execute(f"UPDATE {table.name} SET {column.quoted} = {column.literal(chance)} WHERE id = {number}")
-    after = by_id(world, "west", table)
-    return {number for number, row in after.items() if not all(map(equal_to_mysql, types, before[number], row))}
+    return differing(world, table, before, by_id(world, "west", table))
 
 
 def test_planted_differences_are_found_and_no_others(world: World) -> None:
@@ -170,7 +177,7 @@ def test_planted_differences_are_found_and_no_others(world: World) -> None:
         changed = {number for number, row in after.items() if row != before[table.name][number]}
         expected |= {(table.name, number) for number in changed & planted[table.name]}
         now = by_id(world, "west", table)
-        assert {number for number in now if now[number] != after[number]} <= planted[table.name]
+        assert differing(world, table, now, after) <= planted[table.name]
         assert all(now[number] == west[table.name][number] for number in planted[table.name])
     found = world.sql("west", f"SELECT table_name, row_key->'$.id', type FROM {world.control}.conflicts")
     assert {(name.partition(".")[2], int(key)) for name, key, _ in found} == expected
