@@ -119,7 +119,16 @@ def equal_to_mysql(data_type: str, one: object, other: object) -> bool:
     texts = [bytes.fromhex(str(value)).decode("utf-8", "replace") for value in (one, other)]
     if data_type in ("float", "double"):
         return float(texts[0]) == float(texts[1])
-    return bool(json.loads(texts[0]) == json.loads(texts[1]))
+    return bool(by_value(json.loads(texts[0])) == by_value(json.loads(texts[1])))
+
+
+def by_value(document: object) -> object:
+    """A document whose numbers compare by value, and with nothing else: to Python false is 0."""
+    if isinstance(document, dict):
+        return {name: by_value(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [by_value(value) for value in document]
+    return (document,) if isinstance(document, bool) else document
 
 
 Rows = dict[int, tuple[object, ...]]
