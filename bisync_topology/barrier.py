@@ -1,7 +1,8 @@
 """`wait`: returns once everything committed on every side before the call has been applied on the other.
 
 A barrier is a number in the source's heartbeat row. Its producer lists the commit that raises it behind everything committed
-before, and its applier writes the number into the target's progress row when it has come as far.
+before, and its applier writes the number into the target's progress row when it has come as far. What the arbiter of a
+convergent policy answers to the other side's changes is behind its first barrier, and needs a second one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bisync_topology.errors import BisyncError, CheckFailed, DirectionFailed, Unreachable
 from bisync_topology.ownership import Wanted, now_us
+from bisync_topology.scope import policies
 from bisync_topology.sides import SideControl, connect_control, direction_rows, never_ran
 from bisync_topology.topology import Topology
 
@@ -37,16 +39,21 @@ def wait(topology: Topology, timeout: float, explain: Callable[[Key], str]) -> f
     began = time.monotonic()
     sides = _Sides(topology)
     try:
-        keys = [(direction.from_, direction.to) for direction in topology.directions]
-        left = sides.raise_barriers(keys)
+        rounds = [[(direction.from_, direction.to) for direction in topology.directions]]
+        if any(policy.converges for policy in policies(topology)):
+            rounds.append([(direction.from_, direction.to) for direction in topology.directions_from(topology.arbiter)])
+        left = sides.raise_barriers(rounds.pop(0))
         while True:
             away = None
             try:
                 left = judge(sides.look(left), left)
+                if not left and rounds:
+                    left = sides.raise_barriers(rounds[0])
+                    rounds.pop(0)
             except Unreachable as error:
                 away = error
                 sides.close()
-            if not left:
+            if not left and not rounds:
                 return time.monotonic() - began
             if time.monotonic() - began >= timeout:
                 raise away or _late(left, timeout, explain)

@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 
 from bisync_topology.topology import Topology
 
-TABLES = ("applied", "applied_offsets", "conflicts", "ddl_log", "directions", "processes", "heartbeat")
+TABLES = ("applied", "applied_offsets", "conflicts", "refreshes", "ddl_log", "directions", "processes", "heartbeat")
 
 
 @cache

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS {c}.applied (
   dropped_repeated BIGINT NOT NULL COMMENT 'events fetched again and dropped by sequence',
   conflicts BIGINT NOT NULL,
   already_applied BIGINT NOT NULL COMMENT 'changes that were there already, and no conflict',
+  seen BIGINT NOT NULL DEFAULT 0 COMMENT 'the least of this side that the source had applied before what the commit applied',
   PRIMARY KEY (topology, source_side)
 ) ENGINE=InnoDB;
 
@@ -58,6 +59,23 @@ CREATE TABLE IF NOT EXISTS {c}.conflicts (
   PRIMARY KEY (id),
   KEY (topology, source_side, sequence)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: create_refreshes
+-- What the arbiter sends back of changes that were not clean: its producer reads it in the binlog. Rows of the last target
+-- transaction with any; the next one replaces them.
+CREATE TABLE IF NOT EXISTS {c}.refreshes (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  number BIGINT NOT NULL COMMENT 'within the transaction',
+  table_db VARCHAR(64) NOT NULL,
+  table_name VARCHAR(64) NOT NULL,
+  role VARCHAR(16) NOT NULL COMMENT 'mark, present, absent, wild',
+  columns TEXT NOT NULL COMMENT 'JSON: name, kind, type and character set of each, and the positions of the key',
+  image LONGBLOB NULL COMMENT 'Avro, as in an event of the table',
+  PRIMARY KEY (topology, number)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- name: write_refresh
+REPLACE INTO {c}.refreshes VALUES (%s, %s, %s, %s, %s, %s, %s);
 
 -- name: create_ddl_log
 CREATE TABLE IF NOT EXISTS {c}.ddl_log (
@@ -172,12 +190,12 @@ SELECT source_side, stream, sequence, gtid, committed_at, applied_at, barrier, a
  dropped_own_origin, dropped_repeated, conflicts FROM {c}.applied WHERE topology = %s;
 
 -- name: insert_applied
-INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0, 0, 0);
 
 -- name: move_applied
 -- Compare and set: no matched row means that another process has moved it, and nothing may be written.
 UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gtid = %s, committed_at = %s, applied_at = %s,
- barrier = GREATEST(barrier, %s), applied_transactions = applied_transactions + %s, applied_rows = applied_rows + %s,
+ barrier = GREATEST(barrier, %s), seen = %s, applied_transactions = applied_transactions + %s, applied_rows = applied_rows + %s,
  dropped_own_origin = dropped_own_origin + %s, dropped_repeated = dropped_repeated + %s
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
 

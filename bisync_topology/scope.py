@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bisync_topology.object_patterns import NamePattern, parse
-from bisync_topology.topology import SYSTEM_SCHEMAS, Deletes, Direction, Dml, Policy
+from bisync_topology.topology import SYSTEM_SCHEMAS, Deletes, Direction, Dml, Policy, Topology
 
 
 class Scope:
@@ -86,6 +86,12 @@ class ResolvedSettings:
     dml: frozenset[Dml]
     version_column: str | None
     delta_columns: frozenset[str]
+
+
+def policies(topology: Topology) -> set[Policy]:
+    """Every policy that the topology sets anywhere."""
+    own = {settings.on_conflict for each in topology.directions for settings in each.tables.values()}
+    return {each.on_conflict for each in topology.directions} | {policy for policy in own if policy is not None}
 
 
 class TableRules:

@@ -26,10 +26,11 @@ from bisync_topology.ownership import LOCK_TIMEOUT
 from consumers.changes import Change, runs
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
+from consumers.refresh import SendBack
 from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY, resolve
 from consumers.tables import AppliedTable
 from consumers.target_rows import TargetRows
-from schemas.records import Row
+from schemas.records import REFRESH, Row
 from schemas.tables import Column
 
 _SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
@@ -39,10 +40,11 @@ KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 class Writer:
     """Writes one direction's transactions on one connection."""
 
-    def __init__(self, connection: Connection[Any], rows: TargetRows, conflicts: ConflictRecorder) -> None:
+    def __init__(self, connection: Connection[Any], rows: TargetRows, conflicts: ConflictRecorder, send_back: SendBack) -> None:
         self._connection = connection
         self._rows = rows
         self.conflicts = conflicts
+        self._send_back = send_back
         self._fk_checks: bool | None = None
         self._used = time.monotonic()
         self._kept: list[str] = []  # user variables with pieces of the row in parts that comes
@@ -54,6 +56,7 @@ class Writer:
             self._query(f"SET SESSION foreign_key_checks = {int(fk_checks)}")
             self._fk_checks = fk_checks
         self._used = time.monotonic()
+        self._send_back.begin()
         self._rows.move(progress, repeated)
         failpoints.reach("applier.after_marker")
 
@@ -63,13 +66,17 @@ class Writer:
         Raises ConflictStop where more conflicts wait for a decision than are kept, pymysql.err.MySQLError.
         """
         for table, op, run in runs(changes):
+            if op == REFRESH:
+                for change in run:
+                    resolve(self._connection, change, self._check_size)  # the arbiter has it on record
+                continue
             start = 0
             for part, sql in _batches(table, op, run):
                 batch = run[start : start + len(part)]
                 start += len(part)
                 if not self._batch(op, len(part), sql):
                     for change in batch:
-                        self.conflicts.add(resolve(self._connection, change, self._check_size))
+                        self.conflicts.add(resolve(self._connection, change, self._check_size, self._send_back))
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
         if self._kept and changes:

@@ -14,7 +14,7 @@ from consumers.long_rows import Keep, LongRow
 from consumers.tables import AppliedTable
 from schemas.framing import HEADER_BYTES, framed_id
 from schemas.parts import decode_part
-from schemas.records import RowEvent, TransactionRecord
+from schemas.records import KIND_REFRESH, REFRESH, RowEvent, TransactionRecord
 from schemas.tables import Column
 
 
@@ -75,6 +75,8 @@ def changes_of(piece: Assembled, table_of: Callable[[int], AppliedTable], unfini
                 identity, table = schema, table_of(schema)
             if table.statements is not None:
                 event = table.decoder.decode(value)
+                if record.kind == KIND_REFRESH:
+                    event = event._replace(op=REFRESH)
                 if table.carries(event):
                     found.append((table, event))
     except ValueError as error:

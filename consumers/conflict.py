@@ -1,43 +1,29 @@
-"""What is done about a change when the rows here are not as its source saw them: one table, no clock, no connection.
+"""What is done about a change when the rows here are not as its source saw them: no clock, no connection.
 
-`decide` reads this table from the top; the first line that fits a change counts. *The row* is the one at the before
-image's key. *In its way* are other rows that hold the after image's primary key or one of its unique values. The last
-line is `decide_refused`: only the server can say so, after `decide`.
-
-| change | the rows here                        | conflict       | task_failed | ignore  | overwrite                   |
-|--------|--------------------------------------|----------------|-------------|---------|-----------------------------|
-| insert | none in its way                      | –              | inserted    | inserted| inserted                    |
-|        | one in its way, equal to the image   | –              | nothing     | nothing | nothing                     |
-|        | a row at its key                     | insert_exists  | pending     | nothing | they give way, row is put   |
-|        | rows with its unique values only     | insert_unique  | pending     | nothing | they give way, row is put   |
-| update | row missing, none in its way         | update_missing | inserted    | inserted| inserted                    |
-|        | row missing, otherwise               | as an insert of the after image                                  |
-|        | row equals the after image           | –              | nothing     | nothing | nothing                     |
-|        | row equals before, none in its way   | –              | set         | set     | set                         |
-|        | row equals before, rows in its way   | update_unique  | pending     | nothing | they give way, row is set   |
-|        | row differs from before              | update_differs | pending     | nothing | they give way, row is set   |
-| delete | row missing                          | delete_missing | nothing     | nothing | nothing                     |
-|        | row equals before                    | –              | deleted     | deleted | deleted                     |
-|        | row differs from before              | delete_differs | pending     | nothing | deleted                     |
-| any    | a foreign key of the target refuses  | foreign_key    | pending     | nothing | pending                     |
+`decide` is the whole of it; docs/conflicts.md has its table, generated from this code. *The row* is the one at the before
+image's key. *In its way* are other rows that hold the after image's primary key or one of its unique values.
 
 The decision on record is `source` where the change is applied, also where it is already there, `target` where the rows
-here stay, and `pending` where the direction stops and waits for a decision. To give way is to be deleted, each row by
-its own key, before anything is put: an upsert would change in silence whichever row shares a unique value. The one
-exception is the row that holds an inserted image's primary key: it is set in place, since a delete would take the rows
-that refer to it along. What is there already, an inserted or updated row that equals the image, is no conflict, and
-counted. Where a foreign key refuses, no row could give way so that the change is right: its parent is missing here, or
-has children here that its source did not see.
+here stay, `merged` where the row here takes a part of the change, and `pending` where the direction stops and waits for a
+decision. To give way is to be deleted, each row by its own key, before anything is put: an upsert would change in silence
+whichever row shares a unique value. The one exception is the row that holds an inserted image's primary key: it is set in
+place, since a delete would take the rows that refer to it along. What is there already, an inserted or updated row that
+equals the image, is no conflict, and counted. Where a foreign key refuses, no row could give way so that the change is
+right: its parent is missing here, or has children here that its source did not see.
+
+Under a convergent policy one side is the arbiter. It judges the other side's changes by the policy; its own are taken
+there by force, which is `source` whatever the rows there (docs/adr/0007-convergence.md).
 """
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from bisync_topology.topology import Policy
+from consumers.merging import difference, same, summed
 from schemas.records import Row, RowEvent
 
-Winner = Literal["source", "target", "pending"]
+Winner = Literal["source", "target", "merged", "pending"]
 
 
 class ConflictType(enum.StrEnum):
@@ -51,6 +37,23 @@ class ConflictType(enum.StrEnum):
     DELETE_MISSING = "delete_missing"
     DELETE_DIFFERS = "delete_differs"
     FOREIGN_KEY = "foreign_key"
+
+
+class Rules(NamedTuple):
+    """How the conflicts of one table are decided in one direction.
+
+    forced: the source is the arbiter, whose changes are taken. judging: the target is, and sends back what it decides.
+    version_of: the version of a row, for newest; versions compare. deltas: positions of the columns whose differences add up.
+    keyed: positions of the columns of any unique key.
+    """
+
+    policy: Policy
+    forced: bool = False
+    judging: bool = False
+    deletes_win: bool = True
+    version_of: Callable[[Row], Any] | None = None
+    deltas: frozenset[int] = frozenset()
+    keyed: frozenset[int] = frozenset()
 
 
 class LocalRow(NamedTuple):
@@ -71,10 +74,11 @@ class Insert(NamedTuple):
 
 
 class Set(NamedTuple):
-    """Give a local row, found by its key, all values of another."""
+    """Give a local row, found by its key, the values of another: all of them, or those of some columns."""
 
     local: Row
     row: Row
+    columns: tuple[int, ...] | None = None
 
 
 class Delete(NamedTuple):
@@ -92,44 +96,124 @@ class Decision(NamedTuple):
     type: None where there was no conflict.
     actions: in the order in which they are to be done.
     already: what the change wants is there already, and no conflict.
+    clean: the rows here are as the source saw them, so that what it has afterwards is what is here afterwards.
     """
 
     type: ConflictType | None
     decision: Winner
     actions: tuple[Action, ...] = ()
     already: bool = False
+    clean: bool = False
 
 
 class _Case(NamedTuple):
-    """A line of the table: `actions` are those of the source's winning; `settled`: the policy has no say."""
+    """A line of the table: `actions` are those of the source's winning; `settled`: the policies of one side have no say."""
 
     type: ConflictType | None
     actions: tuple[Action, ...] = ()
     settled: bool = False
+    clean: bool = False
+    current: LocalRow | None = None  # the row
+    in_its_way: Sequence[LocalRow] = ()
 
 
-# A policy's column of the table. A policy that looks at the rows or their versions is one more function here.
-_JUDGES: Mapping[Policy, Callable[[RowEvent, Sequence[LocalRow]], Winner]] = {
-    Policy.TASK_FAILED: lambda event, local: "pending",
-    Policy.IGNORE: lambda event, local: "target",
-    Policy.OVERWRITE: lambda event, local: "source",
-}
-POLICIES = tuple(_JUDGES)  # those that `decide` knows
+# The policies of one side, which do not look at the rows; a convergent one is a line of `_judge`.
+_WINNERS: Mapping[Policy, Winner] = {Policy.TASK_FAILED: "pending", Policy.IGNORE: "target", Policy.OVERWRITE: "source"}
+POLICIES = tuple(_WINNERS)
 
 
-def decide(event: RowEvent, local: Sequence[LocalRow], policy: Policy) -> Decision:
+def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision:
     """Decide about one change. `local`: every row found by the images' key values, each once."""
     case = _case(event, local)
-    if case.type is None or case.settled:
-        return Decision(case.type, "source", case.actions, already=case.type is None and not case.actions)
-    winner = _JUDGES[policy](event, local)
-    return Decision(case.type, winner, case.actions if winner == "source" else ())
+    deltas = _deltas(event, case.current, rules)
+    if deltas and not case.in_its_way and _differ_in_deltas_alone(event, case.current, rules):
+        assert case.current is not None and event.after is not None
+        action = Set(case.current.row, summed(event.after, case.current.row, deltas))
+        return Decision(None, "source", (action,), clean=case.clean)
+    if case.type is None:
+        return Decision(None, "source", case.actions, already=not case.actions, clean=case.clean)
+    winner = _judge(event, case, rules)
+    if winner == "source":
+        return Decision(case.type, winner, _with_deltas(case, deltas))
+    if winner == "pending" or case.current is None or event.after is None:
+        return Decision(case.type, winner)
+    taken = _taken(event, case, rules) if rules.policy is Policy.MERGE else {}
+    taken |= {n: value for n, value in enumerate(summed(case.current.row, case.current.row, deltas)) if n in deltas}
+    if not taken:
+        return Decision(case.type, winner)
+    merged = tuple(taken.get(n, value) for n, value in enumerate(case.current.row))
+    return Decision(case.type, "merged", (Set(case.current.row, merged, tuple(sorted(taken))),))
 
 
-def decide_refused(event: RowEvent, local: Sequence[LocalRow], policy: Policy) -> Decision:
+def decide_refused(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision:
     """Decide about a change that a foreign key of the target refuses; nothing of it is done. The source cannot win."""
-    winner = _JUDGES[policy](event, local)
+    if rules.policy.converges:
+        return Decision(ConflictType.FOREIGN_KEY, "target")
+    winner = _WINNERS[rules.policy]
     return Decision(ConflictType.FOREIGN_KEY, "pending" if winner == "source" else winner)
+
+
+def _judge(event: RowEvent, case: _Case, rules: Rules) -> Winner:
+    """A policy's column of the table."""
+    if rules.forced or case.type is ConflictType.DELETE_MISSING:
+        return "source"
+    if not rules.policy.converges:
+        return "source" if case.settled else _WINNERS[rules.policy]
+    if rules.policy is Policy.SITE_PRIORITY:
+        return "target"
+    if event.after is None:
+        return "source" if rules.deletes_win else "target"
+    if event.before is not None and case.current is None:  # changed there, deleted here
+        if rules.deletes_win:
+            return "target"
+        if not case.in_its_way:
+            return "source"
+    if rules.version_of is None:
+        return "target"
+    rivals = [*([case.current] if case.current is not None else []), *case.in_its_way]
+    newest = max(rules.version_of(rival.row) for rival in rivals)
+    return "source" if rules.version_of(event.after) > newest else "target"
+
+
+def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int, object]:
+    """Position → what the change added, of columns that it changed and that both rows have a number in."""
+    if not rules.deltas or current is None or event.before is None or event.after is None:
+        return {}
+    found = {n: difference(event.before[n], event.after[n]) for n in rules.deltas if current.row[n] is not None}
+    return {n: value for n, value in found.items() if value}
+
+
+def _differ_in_deltas_alone(event: RowEvent, current: LocalRow | None, rules: Rules) -> bool:
+    """Whether the row, but for its sums, is as it was before the change or as it is after it."""
+    assert current is not None
+    return any(
+        image is not None and all(n in rules.deltas or same(current.row[n], image[n]) for n in range(len(image)))
+        for image in (event.before, event.after)
+    )
+
+
+def _with_deltas(case: _Case, deltas: Mapping[int, object]) -> tuple[Action, ...]:
+    if not deltas:
+        return case.actions
+    return tuple(
+        action._replace(row=summed(action.row, action.local, deltas)) if isinstance(action, Set) else action
+        for action in case.actions
+    )
+
+
+def _taken(event: RowEvent, case: _Case, rules: Rules) -> dict[int, object]:
+    """Of a change to a row that was changed here too: the columns that only the source changed, and their values.
+
+    Where other rows are in its way, those of keys are not taken: the rows here stay.
+    """
+    assert case.current is not None and event.before is not None and event.after is not None
+    taken = {}
+    for n, (before, after) in enumerate(zip(event.before, event.after, strict=True)):
+        if n in rules.deltas or (case.in_its_way and n in rules.keyed):
+            continue
+        if before != after and same(case.current.row[n], before):
+            taken[n] = after
+    return taken
 
 
 def _case(event: RowEvent, local: Sequence[LocalRow]) -> _Case:
@@ -148,29 +232,32 @@ def _case(event: RowEvent, local: Sequence[LocalRow]) -> _Case:
 
 def _insert(image: Row, in_its_way: Sequence[LocalRow]) -> _Case:
     if not in_its_way:
-        return _Case(None, (Insert(image),))
+        return _Case(None, (Insert(image),), clean=True)
     if len(in_its_way) == 1 and in_its_way[0].is_after:
         return _Case(None)
     holder = next((found for found in in_its_way if found.at_after), None)
     put = Insert(image) if holder is None else Set(holder.row, image)
     actions: tuple[Action, ...] = (*_give_way(found for found in in_its_way if found is not holder), put)
-    return _Case(ConflictType.INSERT_UNIQUE if holder is None else ConflictType.INSERT_EXISTS, actions)
+    kind = ConflictType.INSERT_UNIQUE if holder is None else ConflictType.INSERT_EXISTS
+    return _Case(kind, actions, in_its_way=in_its_way)
 
 
 def _update(current: LocalRow, image: Row, in_its_way: Sequence[LocalRow]) -> _Case:
     unseen = current.is_before and current.row != image  # by the comparison, such as the type of a value inside a document
     if current.is_after and not unseen:
-        return _Case(None)
+        return _Case(None, clean=current.is_before, current=current)
     actions: tuple[Action, ...] = (*_give_way(in_its_way), Set(current.row, image))
     if not current.is_before:
-        return _Case(ConflictType.UPDATE_DIFFERS, actions)
-    return _Case(ConflictType.UPDATE_UNIQUE if in_its_way else None, actions)
+        return _Case(ConflictType.UPDATE_DIFFERS, actions, current=current, in_its_way=in_its_way)
+    kind = ConflictType.UPDATE_UNIQUE if in_its_way else None
+    return _Case(kind, actions, clean=kind is None, current=current, in_its_way=in_its_way)
 
 
 def _delete(current: LocalRow | None) -> _Case:
     if current is None:
         return _Case(ConflictType.DELETE_MISSING, settled=True)
-    return _Case(None if current.is_before else ConflictType.DELETE_DIFFERS, (Delete(current.row),))
+    kind = None if current.is_before else ConflictType.DELETE_DIFFERS
+    return _Case(kind, (Delete(current.row),), clean=kind is None, current=current)
 
 
 def _give_way(rows: Iterable[LocalRow]) -> tuple[Delete, ...]:

@@ -177,7 +177,13 @@ class Groups:
             if piece.in_parts:
                 progress.rows = len(changes)
             if self._open is None:
-                head = Progress(sequence=record.sequence, gtid=record.gtid, committed_at=record.committed_at, transactions=1)
+                head = Progress(
+                    sequence=record.sequence,
+                    gtid=record.gtid,
+                    committed_at=record.committed_at,
+                    transactions=1,
+                    seen=record.seen,
+                )
                 self._open, self._open_rows = self._with_lazy(head), 0
                 self._begin(self._open, fk_checks=record.fk_checks)
             self._open.merge(progress)

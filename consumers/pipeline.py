@@ -30,6 +30,7 @@ from consumers.assemble import Assembler
 from consumers.consume import Fetcher
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.records import ConflictRecorder
+from consumers.refresh import SendBack
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
 from consumers.target import SESSION_STATEMENTS
@@ -80,7 +81,8 @@ class ApplierProcess:
         with connection.cursor() as cursor:
             for statement in (*SESSION_STATEMENTS, f"SET SESSION wait_timeout = {LOCK_TIMEOUT}"):
                 cursor.execute(statement)
-        rows = TargetRows(Control(connection, self.topology), source)
+        control = Control(connection, self.topology)
+        rows = TargetRows(control, source)
         standing = rows.read()
         stream = self._stream_of_source(standing.stream)
         if stream is None:
@@ -102,7 +104,7 @@ class ApplierProcess:
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, ConflictRecorder(Control(connection, self.topology), *self.directions[0], stream)),
+            writer=Writer(connection, rows, ConflictRecorder(control, *self.directions[0], stream), SendBack(control)),
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,

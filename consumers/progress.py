@@ -19,6 +19,7 @@ class Progress:
     rows: int = 0
     dropped: int = 0  # transactions that had begun at the target's side
     barrier: int = 0
+    seen: int | None = None  # the least that the source had seen of the target's stream before any of those with rows
     positions: dict[TopicPartition, int] = field(default_factory=dict)
 
     def add(self, piece: Assembled, *, applied: bool) -> None:
@@ -28,6 +29,7 @@ class Progress:
         self.barrier = max(self.barrier, record.barrier)
         self.positions.update(piece.positions)
         if applied:
+            self.seen = _least(self.seen, record.seen)
             self.rows += len(piece.values)
             self.transactions += record.last
         elif piece.dropped and record.last:
@@ -40,9 +42,14 @@ class Progress:
         self.rows += later.rows
         self.dropped += later.dropped
         self.barrier = max(self.barrier, later.barrier)
+        self.seen = _least(self.seen, later.seen)
         self.positions.update(later.positions)
 
     @property
     def empty(self) -> bool:
         """Nothing has been passed."""
         return self.sequence == 0
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((seen for seen in (one, other) if seen is not None), default=None)

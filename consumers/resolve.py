@@ -11,6 +11,8 @@ from pymysql.cursors import Cursor
 
 from consumers.changes import Change
 from consumers.conflict import Decision, LocalRow, decide, decide_refused
+from consumers.refresh import SendBack, refresh_of
+from schemas.records import REFRESH
 
 DUPLICATE_KEY = 1062
 FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
@@ -25,36 +27,59 @@ class Resolved(NamedTuple):
     local: tuple[LocalRow, ...]
 
 
-def resolve(connection: Connection[Any], change: Change, check_size: Callable[[str], None]) -> Resolved:
+def resolve(
+    connection: Connection[Any], change: Change, check_size: Callable[[str], None], send_back: SendBack | None = None
+) -> Resolved:
     """Apply one change by the decision table; of a pending decision nothing is done.
 
-    check_size: raises ApplyError for a statement that the server does not take. Raises pymysql.err.MySQLError.
+    check_size: raises ApplyError for a statement that the server does not take. send_back: where this side judges, what the
+    other side has to be told. Raises pymysql.err.MySQLError.
     """
     statements = change.table.statements
     assert statements is not None
-    event, policy = change.event, change.table.settings.on_conflict
+    event, rules = change.event, change.table.rules
+    if event.op == REFRESH:
+        rules = rules._replace(forced=True)
     for attempt in range(_ATTEMPTS):
         with connection.cursor(Cursor) as cursor:
             look = statements.lock_rows(event.before, event.after)
             check_size(look)
             cursor.execute(look)
             local = statements.local_rows(cursor.fetchall())
-        decision = decide(event, local, policy)
-        several = len(decision.actions) > 1  # one statement undoes itself when it fails
+        decision = decide(event, local, rules)
+        told = send_back if rules.judging and not decision.clean else None
+        several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
         if several:
             connection.query("SAVEPOINT one_change")
         try:
+            if told is not None:
+                told.write(change, refresh_of(event, local, decision))
             for action in decision.actions:
                 sql = statements.action(action)
                 check_size(sql)
-                connection.query(sql)
+                _do(connection, sql, forced=rules.forced)
         except pymysql.err.IntegrityError as error:
             if several:
                 connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
-                return Resolved(change, decide_refused(event, local, policy), local)
+                decision = decide_refused(event, local, rules)
+                if rules.judging and send_back is not None:
+                    send_back.write(change, refresh_of(event, local, decision))
+                return Resolved(change, decision, local)
             if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
                 raise
             continue
         break
     return Resolved(change, decision, local)
+
+
+def _do(connection: Connection[Any], sql: str, *, forced: bool) -> None:
+    """Run a statement; one that is forced also where a foreign key refuses, as what is missing here is on its way."""
+    try:
+        connection.query(sql)
+    except pymysql.err.IntegrityError as error:
+        if not forced or error.args[0] not in FOREIGN_KEY:
+            raise
+        connection.query("SET SESSION foreign_key_checks = 0")
+        connection.query(sql)
+        connection.query("SET SESSION foreign_key_checks = 1")

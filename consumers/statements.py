@@ -74,7 +74,9 @@ class Statements:
         self._to_write = [written_literal_of(column) for column in columns]
         self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
         self._identity = _identity(plan)
-        shortened = set(self._long) - set(plan.key)
+        shortened = {n for n in set(self._long) - set(plan.key) if columns[n].kind in ("text", "binary")}
+        self.shortens = bool(shortened)  # of a row that is read, a long value is its digest
+        self._whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
         self._read = [_read(column, self._names[n], whole=n not in shortened) for n, column in enumerate(columns)]
 
     # Batches
@@ -155,9 +157,7 @@ class Statements:
         """The rows that `lock_rows` found, each once."""
         found: dict[Row, LocalRow] = {}
         for role, is_before, is_after, *values in fetched:
-            for n, decode in self._decoders.items():
-                values[n] = None if values[n] is None else decode(values[n])
-            row = tuple(values)
+            row = self.canonical(values)
             known = found.get(row, LocalRow(row))
             found[row] = LocalRow(
                 row=row,
@@ -169,13 +169,25 @@ class Statements:
             )
         return tuple(found.values())
 
+    def read_whole(self, local: Row) -> str:
+        """Read a row that is locked, with its long values; `canonical` takes the answer."""
+        return f"SELECT {', '.join(self._whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)}"
+
+    def canonical(self, fetched: Sequence[Any]) -> Row:
+        """A row as it was read → its canonical values."""
+        values = list(fetched)
+        for n, decode in self._decoders.items():
+            values[n] = None if values[n] is None else decode(values[n])
+        return tuple(values)
+
     def action(self, action: Action) -> str:
         """The statement of a decision's action. It finds one row by its key alone: that row is locked."""
         if isinstance(action, Insert):
             return self.insert([action.row])
         if isinstance(action, Delete):
             return f"DELETE FROM {self._table} WHERE {self._condition(action.local, guarded=False)}"
-        return self._set_one(action.local, action.row, self.plan.written, guarded=False)
+        columns = self.plan.written if action.columns is None else [n for n in self.plan.written if n in action.columns]
+        return self._set_one(action.local, action.row, columns, guarded=False)
 
     # Parts
 

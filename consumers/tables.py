@@ -10,12 +10,14 @@ from pymysql.connections import Connection
 
 from bisync_topology.scope import ResolvedSettings, Scope, TableRules
 from bisync_topology.topology import Direction, Dml, Topology
+from consumers.conflict import Rules
 from consumers.long_statements import LongStatements
+from consumers.rules import rules_of
 from consumers.schema_store import SchemaStore
 from consumers.statements import Statements
 from consumers.target import plan, read_table
 from schemas.envelope import RowDecoder
-from schemas.records import RowEvent
+from schemas.records import REFRESH, RowEvent
 
 _DML = {"c": Dml.INSERT, "u": Dml.UPDATE, "d": Dml.DELETE}
 
@@ -27,6 +29,7 @@ class AppliedTable:
     name: str
     decoder: RowDecoder
     settings: ResolvedSettings
+    rules: Rules
     statements: Statements | None
     long: bool = False  # the statements are those of rows with long values, one by one
 
@@ -38,7 +41,9 @@ class AppliedTable:
 
     def carries(self, event: RowEvent) -> bool:
         """Whether the direction lets this change through. The halves of an update that moved its key are an update."""
-        return self.statements is not None and (Dml.UPDATE if event.moved else _DML[event.op]) in self.settings.dml
+        if self.statements is None or event.op == REFRESH:
+            return self.statements is not None
+        return (Dml.UPDATE if event.moved else _DML[event.op]) in self.settings.dml
 
 
 class AppliedTables:
@@ -49,6 +54,7 @@ class AppliedTables:
         self._connection = connection
         self._scope = Scope(direction.objects, control_schema=topology.control_schema)
         self._rules = TableRules(direction)
+        self._forced = direction.from_ == topology.arbiter
         self._tables: dict[int, AppliedTable] = {}
 
     def of(self, identity: int) -> AppliedTable:
@@ -73,4 +79,5 @@ class AppliedTables:
         if self._scope.includes(source.db, source.name):
             statements = Statements(plan(source, read_table(self._connection, source.db, source.name)))
         settings = self._rules.settings(source.db, source.name)
-        return AppliedTable(name=source.full_name, decoder=decoder, settings=settings, statements=statements)
+        rules = Rules(settings.on_conflict) if statements is None else rules_of(settings, statements.plan, forced=self._forced)
+        return AppliedTable(name=source.full_name, decoder=decoder, settings=settings, rules=rules, statements=statements)

@@ -65,6 +65,7 @@ class TargetRows:
             progress.committed_at,
             now_us(),
             progress.barrier,
+            progress.seen or 0,
             progress.transactions,
             progress.rows,
             progress.dropped,

@@ -32,6 +32,7 @@ class Checkpoint:
     file: str
     pos: int
     server_uuid: str  # of the server that file and pos are of
+    own_sequence: int = 0  # the last one of a change that began here, or of what was sent back
     file_begun: int = 0  # when the server began that file, in seconds since 1970; 0: not known
     prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own

@@ -27,6 +27,7 @@ class Head:
     origin: str | None = None
     origin_sequence: int = 0
     origin_transactions: int = 0
+    origin_seen: int = 0  # the least of this side's sequences that the origin had applied before any of it
     kind: str = ""  # "" while it has nothing to list
     barrier: int = 0
     skipped: bool = False
@@ -53,6 +54,15 @@ class Ddl(NamedTuple):
     tables: tuple[str, ...]
 
 
+class Refresh(NamedTuple):
+    """A row of the control table `refreshes`: what the applier wants to be sent back. image None: any row of the table."""
+
+    head: Head
+    table: CapturedTable
+    role: str
+    image: Row | None
+
+
 class End(NamedTuple):
     """A transaction's end, the only place where positions may be recorded.
 
@@ -68,4 +78,4 @@ class End(NamedTuple):
     prepared: Mapping[str, Branch] | None = None
 
 
-Item = Rows | Ddl | End
+Item = Rows | Ddl | Refresh | End

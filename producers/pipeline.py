@@ -27,7 +27,7 @@ from bisync_topology.kafka_access import producer_access
 from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import Ownership
 from bisync_topology.restarts import Backoff
-from bisync_topology.scope import UnionScope
+from bisync_topology.scope import Scope, UnionScope, settings_for
 from bisync_topology.topology import Topology
 from bisync_topology.worker import run_worker
 from producers.capture import BinlogStream, Position, file_begun, recall
@@ -73,6 +73,14 @@ class ProducerProcess:
         self._outbox: Outbox | None = None
         self._connection: Connection[Any] | None = None
 
+    def _judged(self, db: str, table: str) -> bool:
+        """Whether this side is the arbiter of a table's policy, by the directions into it."""
+        return self.topology.arbiter == self.side and any(
+            Scope(direction.objects, control_schema=self.topology.control_schema).includes(db, table)
+            and settings_for(direction, db, table).on_conflict.converges
+            for direction in self.topology.directions_into(self.side)
+        )
+
     def work(self, backoff: Backoff) -> None:
         """From the lock on: fence, read the checkpoint, connect, loop."""
         connection = self._connection = connect(self.topology.sides[self.side].mysql)
@@ -95,6 +103,7 @@ class ProducerProcess:
             side=self.side,
             control_schema=self.topology.control_schema,
             in_scope=self.scope,
+            judged=self._judged,
             connection=connection,
         )
         transactions = Transactions(

@@ -9,7 +9,8 @@ The commit, in code order:
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from zlib import crc32
 
 from bisync_topology import failpoints
@@ -19,13 +20,14 @@ from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, topic_record
 from producers.gtids import GtidSet
 from producers.outbox import Outbox
+from producers.refresh import Refresher
 from producers.tables import CapturedTable
-from producers.transactions import KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Rows
+from producers.transactions import KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
 from schemas.avro_bytes import varint
-from schemas.envelope import RowEncoder, tail
+from schemas.envelope import CREATED, REFRESHED, RowEncoder, tail
 from schemas.list_records import DDL_SCHEMA, TRANSACTION_SCHEMA, encode_ddl, transaction_encoder
 from schemas.parts import PART_SCHEMA, part_bytes, parts
-from schemas.records import DdlEvent, EventCount, Row, TransactionRecord
+from schemas.records import KIND_REFRESH, DdlEvent, EventCount, Row, TransactionRecord
 from schemas.registry import schema_id, schema_text
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
 
@@ -35,6 +37,7 @@ COMMIT_EVENTS = 20_000  # in one Kafka transaction, when more input waits
 COMMIT_SECONDS = 0.2
 IDLE_CHECKPOINT_SECONDS = 10.0  # how far a checkpoint may lag behind a binlog without listed transactions
 VERSION = "0.1.0"
+_Change = tuple[bytes, Row | None, Row | None, bool]  # key, before, after, moved
 _OWN_SCHEMAS = (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)
 
 
@@ -57,6 +60,8 @@ class Publisher:
         self._checkpoint = checkpoint
         self._sequence = checkpoint.sequence
         self._seen = checkpoint.seen
+        self._own = checkpoint.own_sequence
+        self._refresher = Refresher(checkpoint.own_sequence)
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
         self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
@@ -66,7 +71,7 @@ class Publisher:
         # the source transaction that is being published
         self._counts: dict[tuple[str, int], int] = defaultdict(int)
         self._piece = self._piece_events = self._piece_bytes = self._order = 0
-        self._sources: dict[str, tuple[bytes, bytes]] = {}
+        self._sources: dict[tuple[str, int], tuple[bytes, bytes]] = {}  # by topic and schema
         # the Kafka transaction
         self._events = 0
         self._schemas: set[int] = set()  # published
@@ -82,8 +87,14 @@ class Publisher:
                 self._rows(item)
             elif isinstance(item, End):
                 self._end(item)
+            elif isinstance(item, Refresh):
+                self._refresher.told(item, self._sequence)
             else:
                 self._ddl(item)
+
+    def close(self) -> None:
+        """Give up what is not committed."""
+        self._refresher.clear()
 
     def gtids_without(self, gtid: str) -> str | None:
         """The GTID set read so far but for one transaction; None without GTIDs."""
@@ -112,6 +123,7 @@ class Publisher:
             file=file,
             pos=pos,
             server_uuid=server_uuid,
+            own_sequence=self._own,
             file_begun=begun,
             prepared=self._prepared,
         )
@@ -145,12 +157,14 @@ class Publisher:
         assert encoder is not None
         if not self._order:
             self._first_event()
-        topic = table.topic
-        source = self._sources.get(topic)
-        if source is None:
-            source = self._sources[topic] = self._source(head, table)
+        if table.keys is not None:
+            if head.origin is None:
+                self._refresher.own(item, self._sequence + 1)
+            else:
+                self._refresher.applied(item, self._sequence)
+        source = self._source(head, table)
         if item.size > self._part_bytes:
-            self._large_rows(item, encoder, source)
+            self._large_rows(head, table, _changes(item.op, item.images, encoder.key), source)
         else:
             self._small_rows(item, encoder, source)
         self._outbox.flush_when_full()
@@ -176,17 +190,25 @@ class Publisher:
         if self._piece_bytes >= PIECE_BYTES:
             self._list(head, last=False)
 
-    def _large_rows(self, item: Rows, encoder: RowEncoder, source: tuple[bytes, bytes]) -> None:
+    def _large_rows(
+        self,
+        head: Head,
+        table: CapturedTable,
+        changes: Iterable[_Change],
+        source: tuple[bytes, bytes],
+        created: bytes = CREATED,
+    ) -> None:
         """Rows that may be larger than a record should be: an event in parts shares no piece of the list with another one."""
-        topic, size = item.table.topic, self._part_bytes
+        topic, size, encoder = table.topic, self._part_bytes, table.encoder
+        assert encoder is not None
         partitions = self._outbox.partitions(topic)
-        for key, before, after, moved in _changes(item.op, item.images, encoder.key):
+        for key, before, after, moved in changes:
             partition = crc32(key) % partitions
-            pieces = encoder.pieces(varint(self._sequence + 1), self._order, before, after, *source, moved)
+            pieces = encoder.pieces(varint(self._sequence + 1), self._order, before, after, *source, moved, created)
             length = sum(map(len, pieces))
             in_parts = length > size
             if in_parts and self._counts:
-                self._list(item.head, last=False)
+                self._list(head, last=False)
             records = parts(self._sequence + 1, self._order, pieces, size) if in_parts else iter((b"".join(pieces),))
             for record in records:
                 self._outbox.put(topic, partition, key, record)
@@ -195,15 +217,17 @@ class Publisher:
                 self._piece_events += 1
                 self._piece_bytes += len(record)
                 if self._piece_bytes >= PIECE_BYTES or self._piece_events >= PIECE_EVENTS:
-                    self._list(item.head, last=False)
+                    self._list(head, last=False)
             if in_parts and self._counts:
-                self._list(item.head, last=False)
+                self._list(head, last=False)
             self._order += 1
 
     def _source(self, head: Head, table: CapturedTable) -> tuple[bytes, bytes]:
         """The encoded source block and tail of one transaction's events in one table; notes a new schema or topic."""
         encoder, topic = table.encoder, table.topic
         assert encoder is not None
+        if (known := self._sources.get((topic, encoder.value_id))) is not None:
+            return known
         if encoder.value_id not in self._schemas and encoder.value_id not in self._new_schemas:
             for schema in (encoder.value_schema, encoder.key_schema):
                 self._new_schemas[schema_id(schema)] = schema_text(schema)
@@ -226,7 +250,8 @@ class Publisher:
                 "origin": head.origin or self._side,
             }
         )
-        return source, tail(time.time_ns() // 1_000_000, head.gtid)
+        self._sources[topic, encoder.value_id] = source, tail(time.time_ns() // 1_000_000, head.gtid)
+        return self._sources[topic, encoder.value_id]
 
     def _ddl(self, item: Ddl) -> None:
         query = item.query
@@ -254,9 +279,10 @@ class Publisher:
         if head.kind:
             if head.kind not in (KIND_ROWS, KIND_DDL):
                 self._first_event()
-            self._list(head, last=True)
-            self._sequence += 1
-            self.transactions += 1
+            self._close(head)
+            if head.kind == KIND_ROWS and head.origin is None:
+                self._own = self._sequence
+        self._send_back(head)
         if self._gtids is not None and head.tsid:
             self._gtids.add(head.tsid, head.number)
         self._place = (item.file, item.pos, item.begun, self._server_uuid)
@@ -264,8 +290,31 @@ class Publisher:
             self._prepared = dict(item.prepared)
         if head.origin is not None:
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
-        self._piece = self._piece_events = self._piece_bytes = self._order = 0
         self._moved = True
+
+    def _close(self, head: Head) -> None:
+        """The transaction's last record; what comes next is of another one."""
+        self._list(head, last=True)
+        self._sequence += 1
+        self.transactions += 1
+        self._piece = self._piece_events = self._piece_bytes = self._order = 0
+
+    def _send_back(self, head: Head) -> None:
+        """List what the transaction's origin has to be told, as a transaction of this side's own."""
+        self._refresher.end(self._sequence + 1)
+        if self._refresher.rows:
+            answer = replace(head, kind=KIND_REFRESH, origin=None, origin_sequence=0, origin_transactions=0, barrier=0)
+            self._first_event()
+            for table, before, after in self._refresher.changes():
+                assert table.encoder is not None
+                image = before if after is None else after
+                assert image is not None
+                change = (table.encoder.key(image), before, after, False)
+                self._large_rows(answer, table, [change], self._source(answer, table), REFRESHED)
+                self._events += 1
+            self._close(answer)
+            self._own = self._sequence
+        self._refresher.clear()
 
     def _list(self, head: Head, *, last: bool) -> None:
         """One record of the transaction list: what of the transaction was published since the one before.
@@ -303,7 +352,7 @@ class Publisher:
         self._piece_events = self._piece_bytes = 0
 
 
-def _changes(op: str, images: list[Row], key_of: Callable[[Row], bytes]) -> Iterator[tuple[bytes, Row | None, Row | None, bool]]:
+def _changes(op: str, images: list[Row], key_of: Callable[[Row], bytes]) -> Iterator[_Change]:
     """(key, before, after, moved) of each event.
 
     An update that changes the key is a delete under the old one and an insert under the new, tied together by the list.

@@ -6,6 +6,7 @@ a table's decoder is remembered by.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,16 +19,21 @@ from bisync_topology.errors import CaptureError, Where
 from producers.events import HEADER_BYTES
 from producers.long_values import LARGE_BYTES
 from producers.map_fields import packed_int
+from producers.overlaps import KeyPart, Keys
 from producers.rows import ImagesDecoder, compile_decoder
 from producers.table_map import parse_table_map, table_name
 from schemas.envelope import RowEncoder
 from schemas.parts import LONG_BYTES
 from schemas.records import Row
-from schemas.tables import Table
+from schemas.tables import Column, Table
 from schemas.topics import table_topic
 
-ROWS, APPLIED, HEARTBEAT, IGNORED = "rows", "applied", "heartbeat", "ignored"
+ROWS, APPLIED, HEARTBEAT, REFRESHES, IGNORED = "rows", "applied", "heartbeat", "refreshes", "ignored"
 _MAP_KEY_AT = HEADER_BYTES + 6  # a table map's bytes after its table number
+_KEYS = """\
+SELECT s.INDEX_NAME, s.COLUMN_NAME, s.SUB_PART, c.COLLATION_NAME FROM information_schema.STATISTICS AS s
+LEFT JOIN information_schema.COLUMNS AS c USING (TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME)
+WHERE s.TABLE_SCHEMA = %s AND s.TABLE_NAME = %s AND s.NON_UNIQUE = 0 ORDER BY s.INDEX_NAME, s.SEQ_IN_INDEX"""
 
 
 class InScope(Protocol):
@@ -44,7 +50,7 @@ class InScope(Protocol):
 class CapturedTable:
     """One version of a table as the binlog describes it."""
 
-    role: str  # rows: published; applied, heartbeat: control rows that capture reads; ignored
+    role: str  # rows: published; applied, heartbeat, refreshes: control rows that capture reads; ignored
     db: str
     name: str
     topic: str = ""
@@ -52,6 +58,7 @@ class CapturedTable:
     images: ImagesDecoder | None = None
     other_images: Callable[[bool, bool], ImagesDecoder] | None = None  # (partial, large) → generated when the first one comes
     encoder: RowEncoder | None = None
+    keys: Keys | None = None  # where this side is the arbiter of the table's policy
 
     def __post_init__(self) -> None:
         self._prefixes: dict[tuple[bytes, int], int] = {}
@@ -120,10 +127,22 @@ class CapturedTable:
 class Tables:
     """All table maps of a stream."""
 
-    def __init__(self, *, topology: str, side: str, control_schema: str, in_scope: InScope, connection: Connection[Any]) -> None:
+    def __init__(
+        self,
+        *,
+        topology: str,
+        side: str,
+        control_schema: str,
+        in_scope: InScope,
+        connection: Connection[Any],
+        judged: Callable[[str, str], bool] = lambda db, table: False,
+    ) -> None:
+        """judged: whether this side is the arbiter of a table's policy."""
         self._topology = topology
         self._side = side
-        self._control = {(control_schema, "applied"): APPLIED, (control_schema, "heartbeat"): HEARTBEAT}
+        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES)}
+        self._judged = judged
+        self._refreshed: dict[tuple[str, str, str], CapturedTable] = {}
         self._control_schema = control_schema
         self._in_scope = in_scope
         self._connection = connection
@@ -138,6 +157,40 @@ class Tables:
     def database_in_scope(self, db: str) -> bool:
         """Whether any direction from this side carries the database as a whole."""
         return self._in_scope.includes_database(db)
+
+    def forget(self) -> None:
+        """After a change of structure keys may be others, of which a table map says nothing."""
+        self._by_map.clear()
+        self._refreshed.clear()
+
+    def refreshed(self, db: str, name: str, columns: str) -> CapturedTable:
+        """The table of a row of `refreshes`, by the description in it."""
+        table = self._refreshed.get((db, name, columns))
+        if table is None:
+            facts = json.loads(columns)
+            described = tuple(Column(name=n, kind=k, sql_type=t, charset=c) for n, k, t, c in facts["columns"])
+            found = Table(db=db, name=name, columns=described, key=tuple(facts["key"]))
+            table = self._refreshed[db, name, columns] = CapturedTable(
+                role=ROWS,
+                db=db,
+                name=name,
+                topic=table_topic(self._topology, self._side, db, name),
+                table=found,
+                encoder=RowEncoder(found),
+                keys=self._keys(found),
+            )
+        return table
+
+    def _keys(self, table: Table) -> Keys | None:
+        """The unique keys as they are now; None unless this side judges changes of the table."""
+        if not self._judged(table.db, table.name):
+            return None
+        found: dict[str, list[KeyPart]] = {}
+        with self._connection.cursor() as cursor:
+            cursor.execute(_KEYS, (table.db, table.name))
+            for index, *part in cursor.fetchall():
+                found.setdefault(index, []).append(KeyPart(*part))
+        return Keys(table.full_name, found.values(), table.columns)
 
     def forget_numbers(self) -> None:
         """After a rotation a number may mean another table."""
@@ -190,6 +243,7 @@ class Tables:
             images=compile_decoder(parsed),
             other_images=cache(lambda partial, large: compile_decoder(parsed, partial=partial, large=large)),
             encoder=RowEncoder(parsed.table) if role == ROWS else None,
+            keys=self._keys(parsed.table) if role == ROWS else None,
         )
 
     def _unique_key(self, db: str, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from bisync_topology.ddl import Category, Statement
 from bisync_topology.errors import CaptureError
 from producers import events, xa
 from producers.events import Event, Query
-from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Rows
+from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
 from producers.payload import inner_events
 from producers.queries import check_no_rows, ddl_text, names_in_scope, statement_of
 from producers.refusals import DAMAGED, Spot, placed, refuse
@@ -20,9 +20,10 @@ from producers.table_map import table_name
 from producers.tables import APPLIED, HEARTBEAT, IGNORED, ROWS, CapturedTable, Tables
 from producers.tagged_gtid import read_gtid
 from producers.xa import Branch, Branches, Recall
+from schemas.images import read_image
 from schemas.records import Row
 
-__all__ = ["KIND_BARRIER", "KIND_DDL", "KIND_ROWS", "Ddl", "End", "Head", "Item", "Rows", "Transactions"]
+__all__ = ["KIND_BARRIER", "KIND_DDL", "KIND_ROWS", "Ddl", "End", "Head", "Item", "Refresh", "Rows", "Transactions"]
 
 _OPS = {events.WRITE_ROWS: "c", events.UPDATE_ROWS: "u", events.PARTIAL_UPDATE_ROWS: "u", events.DELETE_ROWS: "d"}
 
@@ -217,6 +218,8 @@ class Transactions:
                     self._marker(event, head, table, image)
                 elif role == HEARTBEAT:
                     self._barrier(head, table, image)
+                else:
+                    self._refresh(head, table, image)
 
     def _marker(self, event: Event, head: Head, table: CapturedTable, image: Row) -> None:
         """An applier's progress row: the transaction began at another side."""
@@ -229,6 +232,19 @@ class Transactions:
         head.origin = origin
         head.origin_sequence = self._seen = sequence
         head.origin_transactions = _int(row["transactions"])
+        head.origin_seen = _int(row.get("seen", 0))
+
+    def _refresh(self, head: Head, table: CapturedTable, image: Row) -> None:
+        """What an applier wants to be sent back to the transaction's origin."""
+        row = _named(table, image)
+        db, name = str(row["table_db"]), str(row["table_name"])
+        if row["topology"] == self._topology and self._tables.in_scope(db, name):
+            refreshed = self._tables.refreshed(db, name, str(row["columns"]))
+            assert refreshed.table is not None
+            kept = row["image"]
+            assert kept is None or isinstance(kept, bytes | memoryview)
+            read = None if kept is None else read_image(refreshed.table, bytes(kept))
+            self.items.append(Refresh(head, refreshed, str(row["role"]), read))
 
     def _barrier(self, head: Head, table: CapturedTable, image: Row) -> None:
         """A row that `wait` wrote: listed, so that its arrival can be told."""
@@ -258,6 +274,7 @@ class Transactions:
             case Category.ACCOUNT | Category.ADMIN | Category.TEMPORARY:
                 self._pass(event, statement)
             case Category.TABLE | Category.DATABASE | Category.OBJECT:
+                self._tables.forget()
                 names = names_in_scope(self._tables, statement, query.db)
                 if names is not None:
                     self.items.append(Ddl(head, query, ddl_text(query, statement, begun=head.begun), names))

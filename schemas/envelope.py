@@ -104,14 +104,15 @@ def envelope_schema(table: Table) -> Schema:
 
 
 _NEEDED = ("sequence", "order", "op", "moved", "before", "after")
-OPS = {text(op): op for op in "cud"}
+CREATED, REFRESHED = text("c"), text("r")  # the op of an event without a before image
+OPS = {text(op): op for op in "cudr"}
 
 
 def _needed_fields(row: Schema) -> list[Schema]:
     return [
         {"name": "sequence", "type": "long", "doc": "of its transaction in the side's list"},
         {"name": "order", "type": "int", "doc": "position in its transaction"},
-        {"name": "op", "type": "string", "doc": "c insert, u update, d delete"},
+        {"name": "op", "type": "string", "doc": "c insert, u update, d delete, r the row as it is, sent after a conflict"},
         {"name": "moved", "type": "boolean", "doc": "half of an update that changed the key: d of the old, c of the new"},
         {"name": "before", "type": ["null", row]},
         {"name": "after", "type": ["null", row["name"]]},
@@ -177,13 +178,17 @@ class RowEncoder:
         source: bytes,
         tail: bytes,
         moved: bool = False,
+        created: bytes = CREATED,
     ) -> bytes:
-        """One framed event; sequence, source and tail (ts_ms and the transaction's id) come encoded, as they repeat."""
+        """One framed event; sequence, source and tail (ts_ms and the transaction's id) come encoded, as they repeat.
+
+        created: the op of an event without a before image.
+        """
         position = varint(order)
         flag = b"\x01" if moved else b"\x00"
         if before is None:
             assert after is not None
-            images = b"\x02c" + flag + b"\x00\x02" + self._image(after)
+            images = created + flag + b"\x00\x02" + self._image(after)
         elif after is None:
             images = b"\x02d" + flag + b"\x02" + self._image(before) + b"\x00"
         else:
@@ -199,9 +204,10 @@ class RowEncoder:
         source: bytes,
         tail: bytes,
         moved: bool = False,
+        created: bytes = CREATED,
     ) -> list[Buffer]:
         """The same event in pieces that are not put together: values that are views stay views."""
-        op = b"\x02c" if before is None else b"\x02d" if after is None else b"\x02u"
+        op = created if before is None else b"\x02d" if after is None else b"\x02u"
         position = varint(order)
         head = b"".join((self._value_frame, sequence, position, op, b"\x01" if moved else b"\x00"))
         images = [piece for image in (before, after) for piece in self._image_pieces(image)]

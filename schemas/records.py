@@ -6,6 +6,8 @@ applier needs (schemas/envelope.py puts these fields first, so that the rest is 
 
 from typing import NamedTuple
 
+REFRESH = "r"  # op of a row's present state, which is to be so whatever was there
+KIND_REFRESH = "refresh"  # of a transaction that consists of such
 Row = tuple[object, ...]  # canonical values in the order of the schema's columns
 
 
@@ -39,7 +41,8 @@ class TransactionRecord(NamedTuple):
 class RowEvent(NamedTuple):
     """One row's change.
 
-    op: "c" insert, "u" update, "d" delete. before is None for inserts, after for deletes.
+    op: "c" insert, "u" update, "d" delete, "r" refresh. before is None for inserts, after for deletes; of a refresh one is None:
+    after where the row is not there, and then only the key's values count.
     order: position within its transaction over all topics, from 0.
     moved: one half of an update that changed the key: the delete of the old row or the insert of the new one.
     """

@@ -11,7 +11,7 @@ from topologies import World, eventually
 from bisync_topology.scope import TableRules
 from bisync_topology.topology import Direction, Policy
 from consumers.changes import Change
-from consumers.conflict import ConflictType, Decision
+from consumers.conflict import ConflictType, Decision, Rules
 from consumers.resolve import resolve
 from consumers.statements import Statements
 from consumers.tables import AppliedTable
@@ -96,7 +96,8 @@ def test_a_foreign_key_refuses(applier: Applier, policy: str, decision: str) -> 
 
     def resolved(made: Statements, before: Row | None, after: Row | None) -> Decision:
         settings = replace(TableRules(DIRECTION).settings("guard", "t"), on_conflict=Policy(policy))
-        table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, statements=made)
+        rules = Rules(Policy(policy))
+        table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, rules=rules, statements=made)
         op = "d" if after is None else "u" if before else "c"
         event = RowEvent(1, 0, op, before, after)
         change = Change(table, event, cast("TransactionRecord", None), 0)

@@ -12,7 +12,7 @@ from pymysql.cursors import Cursor
 from pymysqlreplication.event import QueryEvent
 
 from bisync_topology.topology import Policy
-from consumers.conflict import ConflictType, decide
+from consumers.conflict import ConflictType, Rules, decide
 from producers.transactions import Ddl, Rows
 from sandbox.instances import Sandbox
 from sandbox.mysql import MySQLServer
@@ -212,7 +212,7 @@ def test_an_upsert_by_another_unique_key(applier: Applier, plain: Cursor) -> Non
     with pytest.raises(pymysql.err.IntegrityError):
         applier.run(made.insert([(2, "a", 9)]))
     local = applier.found(made, None, (2, "a", 9))
-    decision = decide(RowEvent(1, 0, "c", None, (2, "a", 9)), local, Policy.TASK_FAILED)
+    decision = decide(RowEvent(1, 0, "c", None, (2, "a", 9)), local, Rules(Policy.TASK_FAILED))
     assert (decision.type, decision.decision, decision.actions) == (ConflictType.INSERT_UNIQUE, "pending", ())
     assert applier.rows(made) == [(1, "a", 0)]
 
@@ -232,7 +232,7 @@ def test_triggers_fire_again(applier: Applier) -> None:
         with pytest.raises(pymysql.err.IntegrityError):
             applier.run(totals.insert([row]))
         found = applier.found(totals, None, row)
-        assert decide(RowEvent(1, 0, "c", None, row), found, Policy.TASK_FAILED).type == conflict
+        assert decide(RowEvent(1, 0, "c", None, row), found, Rules(Policy.TASK_FAILED)).type == conflict
 
 
 @pytest.mark.parametrize(("function", "error"), [("MD5", 1305), ("SHA1", 1305), ("CRC32", None)])

@@ -6,7 +6,7 @@ from appliers import Applier, same
 
 from bisync_topology.errors import ApplyError
 from bisync_topology.topology import Policy
-from consumers.conflict import ConflictType, LocalRow, decide
+from consumers.conflict import ConflictType, LocalRow, Rules, decide
 from consumers.statements import Statements
 from consumers.target import plan, read_table
 from sandbox.instances import Sandbox
@@ -186,7 +186,7 @@ def test_overwriting_on_a_server(applier: Applier, event: RowEvent, type_: Confl
     """From locked reads to a decision to its statements: the table ends with the image and no other row changed."""
     made = applier.statements("id int PRIMARY KEY, code varchar(9) UNIQUE, n int")
     applier.run(made.insert([(1, "a", 0), (2, "b", 0), (3, None, 0)]))
-    decision = decide(event, applier.found(made, event.before, event.after), Policy.OVERWRITE)
+    decision = decide(event, applier.found(made, event.before, event.after), Rules(Policy.OVERWRITE))
     assert decision.type == type_
     for action in decision.actions:
         assert applier.run(made.action(action)) == 1

@@ -9,6 +9,7 @@ from bisync_topology.scope import ResolvedSettings
 from bisync_topology.topology import Deletes, Dml, Policy
 from consumers.assemble import Assembled
 from consumers.changes import Change, Unfinished, changes_of, runs
+from consumers.conflict import Rules
 from consumers.statements import Statements
 from consumers.tables import AppliedTable
 from consumers.target import TargetTable, plan
@@ -52,7 +53,8 @@ def applied(name: str, dml: Sequence[Dml] = tuple(Dml), *, in_scope: bool = True
         sets_itself=frozenset(),
     )
     statements = Statements(plan(made.table, target)) if in_scope else None
-    table = AppliedTable(name=f"shop.{name}", decoder=RowDecoder(made.value_schema), settings=settings, statements=statements)
+    decoder, rules = RowDecoder(made.value_schema), Rules(settings.on_conflict)
+    table = AppliedTable(name=f"shop.{name}", decoder=decoder, settings=settings, rules=rules, statements=statements)
     return made.value_id, table
 
 

@@ -16,7 +16,6 @@ from bisync_topology.grants import CONTROL, REPLICATION, ROWS
 from bisync_topology.topology import Policy
 from bisync_topology.topology_file import load
 from bisync_topology.unbuilt import check_built
-from consumers.conflict import ConflictType
 from producers.events import NAMES
 from schemas import types_page
 from schemas.topics import table_topic
@@ -130,16 +129,6 @@ def test_every_control_table_is_documented() -> None:
     """Operations has a line for each control table, and no other."""
     section = page("docs/operations.md").partition("## Control tables")[2].partition("\n## ")[0]
     assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == control.TABLES
-
-
-def test_decision_table_is_the_code_s() -> None:
-    """The table of conflicts in the docs is the one in the docstring of consumers/conflict.py, line for line."""
-    docstring = ast.get_docstring(ast.parse(page("consumers/conflict.py")))
-    assert docstring is not None
-    table = [line for line in docstring.splitlines() if line.startswith("|")]
-    shown = page("docs/conflicts.md").partition("<!-- decision table")[2].partition("-->\n")[2].partition("\n\n")[0]
-    assert shown.splitlines() == table
-    assert all(any(str(kind) in line for line in table) for kind in ConflictType)
 
 
 def test_grants_of_the_readme_are_those_of_precheck() -> None:

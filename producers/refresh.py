@@ -1,0 +1,126 @@
+"""The arbiter's answer: what its producer sends back after a transaction that an applier brought from the other side.
+
+The state of a row is sent back where the applier says so in the control table `refreshes`, and where a change of the other
+side overlaps with one of this side that it had not seen (overlaps.py). It is listed as a transaction of this side's own, of
+kind `refresh`, right behind the one that it answers, and counts as a change of this side. See docs/adr/0007-convergence.md.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from io import BytesIO
+from tempfile import TemporaryFile
+from typing import IO
+
+from producers.items import Refresh, Rows
+from producers.overlaps import MAX_VALUES, KeyValue, OverlapIndex
+from producers.tables import CapturedTable
+from schemas.images import ABSENT, MARK, PRESENT
+from schemas.records import Row
+
+_SPOOL_BYTES = 16 << 20  # of rows that are held in memory
+
+
+class Refresher:
+    """Collects, within one transaction, the rows whose state is to be sent back."""
+
+    def __init__(self, floor: int) -> None:
+        """floor: see OverlapIndex."""
+        self.index = OverlapIndex(floor)
+        self._values: dict[KeyValue, None] = {}  # of the rows that are sent back: they get its sequence
+        self._tables: list[CapturedTable] = []
+        self._spool: IO[bytes] = BytesIO()
+        self.rows = 0  # to be sent back
+        self._begun = False
+
+    def own(self, item: Rows, sequence: int) -> None:
+        """A change of this side, which will be listed as `sequence`."""
+        assert item.table.keys is not None
+        for image in item.images:
+            self.index.add(item.table.keys.of(image), sequence)
+
+    def applied(self, item: Rows, sequence: int) -> None:
+        """A change of the other side, applied here. sequence: the last one that was listed."""
+        keys = item.table.keys
+        assert keys is not None
+        seen = self._begin(item.head.origin_seen, sequence)
+        step = 2 if item.op == "u" else 1
+        for n in range(0, len(item.images), step):
+            images = item.images[n : n + step]
+            values = [value for image in images for value in keys.of(image)]
+            if self.index.overlaps(values, seen):
+                before = None if item.op == "c" else images[0]
+                after = None if item.op == "d" else images[-1]
+                self._touch(values, sequence)
+                encoder = item.table.encoder
+                assert encoder is not None
+                if before is not None and (after is None or encoder.key(before) != encoder.key(after)):
+                    self._put(item.table, before, None)
+                if after is not None:
+                    self._put(item.table, None, after)
+
+    def told(self, item: Refresh, sequence: int) -> None:
+        """A row of `refreshes`."""
+        self._begin(item.head.origin_seen, sequence)
+        keys = item.table.keys
+        if item.image is None:
+            self._touch(list(keys.any()) if keys is not None else [], sequence)
+            return
+        if keys is not None:
+            self._touch(list(keys.of(item.image)), sequence)
+        if item.role == PRESENT:
+            self._put(item.table, None, item.image)
+        elif item.role == ABSENT:
+            self._put(item.table, item.image, None)
+        else:
+            assert item.role == MARK
+
+    def end(self, sequence: int) -> None:
+        """The transaction ends; what is sent back will be listed as `sequence`, if it is anything."""
+        if self._values and (self.rows or len(self._values) > MAX_VALUES):
+            self.index.add(self._values, sequence)
+
+    def changes(self) -> Iterator[tuple[CapturedTable, Row | None, Row | None]]:
+        """(table, before, after) of each row that is sent back: before where it is gone, else after."""
+        self._spool.seek(0)
+        for _ in range(self.rows):
+            number, before, after = pickle.load(self._spool)  # noqa: S301  our own, of this process
+            yield self._tables[number], before, after
+
+    def clear(self) -> None:
+        """What was collected is published, or given up, or there was nothing."""
+        if self._begun:
+            self._spool.close()
+            self._spool = BytesIO()
+            self._values.clear()
+            self._tables.clear()
+            self.rows = 0
+            self._begun = False
+
+    def _begin(self, seen: int, sequence: int) -> int:
+        """What the other side had seen; of an older stream than this one: nothing."""
+        seen = seen if seen <= sequence else 0
+        if not self._begun:
+            self._begun = True
+            self.index.forget(seen)
+        return seen
+
+    def _touch(self, values: list[KeyValue], sequence: int) -> None:
+        """Later changes of the same transaction overlap with what was touched."""
+        self._values |= dict.fromkeys(values)
+        self.index.add(values, sequence + 1)
+
+    def _put(self, table: CapturedTable, before: Row | None, after: Row | None) -> None:
+        if not self._tables or self._tables[-1] is not table:
+            self._tables.append(table)
+        images = tuple(None if row is None else tuple(map(_held, row)) for row in (before, after))
+        pickle.dump((len(self._tables) - 1, *images), self._spool)
+        self.rows += 1
+        if isinstance(self._spool, BytesIO) and self._spool.tell() > _SPOOL_BYTES:
+            held, self._spool = self._spool, TemporaryFile()  # noqa: SIM115  `clear` closes it
+            self._spool.write(held.getvalue())
+
+
+def _held(value: object) -> object:
+    return bytes(value) if isinstance(value, memoryview) else value
