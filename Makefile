@@ -81,6 +81,14 @@ large: $(STAMP) servers ## a transaction of a million rows, rows of 64 MB, a bac
 	BISYNC_TEST_LARGE_BACKLOG_BYTES=2147483648 \
 	  $(BIN)/pytest tests/integration/test_large.py -s --timeout 3600
 
+.PHONY: convergence
+convergence: $(STAMP) ## 100,000 seeded histories of each convergent policy; `make test` does 200
+	BISYNC_TEST_HISTORIES=100000 $(BIN)/pytest tests/unit/test_convergence.py -s
+
+.PHONY: hammer
+hammer: $(STAMP) servers ## both sides on the same keys for five minutes under each convergent policy; `make test` takes seconds
+	BISYNC_TEST_HAMMER=300 $(BIN)/pytest tests/faults/test_hammer.py -s
+
 .PHONY: iuds
 iuds: $(STAMP) servers ## MySQL's suite engines/iuds, run by mysqltest against one side: equal on both; `make test` does a sample
 	BISYNC_TEST_IUDS=whole $(BIN)/pytest tests/integration/test_iuds.py -s --timeout 3600

@@ -23,6 +23,7 @@ from bisync_topology.kafka_access import applier_access
 from bisync_topology.mysql import connect, interrupt
 from bisync_topology.ownership import LOCK_TIMEOUT, Ownership
 from bisync_topology.restarts import Backoff
+from bisync_topology.scope import policies
 from bisync_topology.topology import Direction, Topology
 from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
@@ -33,7 +34,7 @@ from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
-from consumers.target import SESSION_STATEMENTS
+from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS
 from consumers.target_rows import TargetRows
 from producers.checkpoint import read_checkpoint
 from schemas.list_records import transaction_decoder
@@ -81,6 +82,8 @@ class ApplierProcess:
         with connection.cursor() as cursor:
             for statement in (*SESSION_STATEMENTS, f"SET SESSION wait_timeout = {LOCK_TIMEOUT}"):
                 cursor.execute(statement)
+            if self.side == self.topology.arbiter and any(policy.converges for policy in policies(self.topology)):
+                cursor.execute(JUDGING_STATEMENT)
         control = Control(connection, self.topology)
         rows = TargetRows(control, source)
         standing = rows.read()

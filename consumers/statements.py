@@ -171,7 +171,7 @@ class Statements:
 
     def read_whole(self, local: Row) -> str:
         """Read a row that is locked, with its long values; `canonical` takes the answer."""
-        return f"SELECT {', '.join(self._whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)}"
+        return f"SELECT {', '.join(self._whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)} FOR UPDATE"
 
     def canonical(self, fetched: Sequence[Any]) -> Row:
         """A row as it was read → its canonical values."""

@@ -26,6 +26,9 @@ SESSION_STATEMENTS = (
     "SET SESSION autocommit = 0",
 )
 
+# Where this side judges: that a row is missing is told to the other side, and must hold until the commit. Gap locks see to it.
+JUDGING_STATEMENT = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+
 # A rollback to a savepoint undoes nothing in these, so that a batch could be applied twice.
 _NOT_TRANSACTIONAL = ("MyISAM", "MRG_MYISAM", "MEMORY", "CSV", "ARCHIVE", "BLACKHOLE", "FEDERATED", "Aria")
 
