@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Iterator
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, NamedTuple
 
 from producers.items import Refresh, Rows
 from producers.overlaps import MAX_VALUES, KeyValue, OverlapIndex
@@ -85,7 +85,8 @@ class Refresher:
         """(table, before, after) of each row that is sent back: before where it is gone, else after."""
         self._spool.seek(0)
         for _ in range(self.rows):
-            number, before, after = pickle.load(self._spool)  # noqa: S301  our own, of this process
+            number, *images = pickle.load(self._spool)  # noqa: S301  our own, of this process
+            before, after = (None if row is None else tuple(map(_given, row)) for row in images)
             yield self._tables[number], before, after
 
     def clear(self) -> None:
@@ -122,5 +123,15 @@ class Refresher:
             self._spool.write(held.getvalue())
 
 
+class _View(NamedTuple):
+    """A value of a large event, which is a view of it: its bytes as they travel, text too."""
+
+    content: bytes
+
+
 def _held(value: object) -> object:
-    return bytes(value) if isinstance(value, memoryview) else value
+    return _View(bytes(value)) if isinstance(value, memoryview) else value
+
+
+def _given(value: object) -> object:
+    return memoryview(value.content) if isinstance(value, _View) else value

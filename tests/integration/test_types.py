@@ -87,7 +87,7 @@ def write(world: World, side: str, made: list[RandomTable], step: Callable[[Rand
         cursor.execute(f"USE {world.db}")
         for table in made:
             step(table, cursor, ROWS)
-    world.run("wait", "--timeout", "600")
+    world.run("wait", "--timeout", "900", seconds=960)
 
 
 def test_random_tables_arrive_in_bytes(world: World) -> None:
@@ -104,7 +104,7 @@ def test_random_tables_arrive_in_bytes(world: World) -> None:
     assert assert_equal(world, world.db) == TABLES * ROWS
     for table in made:
         world.sql("east", f"DELETE FROM {quoted(world.db, table.name)} WHERE id % 2 = 0")
-    world.run("wait", "--timeout", "600")
+    world.run("wait", "--timeout", "900", seconds=960)
     assert assert_equal(world, world.db) == TABLES * (ROWS - ROWS // 2)
     assert {each["conflicts"] for each in world.status()["directions"]} == {0}
 
@@ -194,8 +194,35 @@ def test_planted_differences_are_found_and_no_others(world: World) -> None:
     assert len(found) == len(expected)
     for table in made:
         world.sql("east", f"DELETE FROM {quoted(world.db, table.name)}")
-    world.run("wait", "--timeout", "600")
+    world.run("wait", "--timeout", "900", seconds=960)
     for table in made:
         left = by_id(world, "west", table)
         assert left.keys() == planted[table.name] and all(left[number] == west[table.name][number] for number in left)
     print(f"{sum(map(len, planted.values()))} rows of {TABLES * ROWS} were planted and found, twice")
+
+
+def test_rows_of_every_type_are_sent_back(world: World) -> None:
+    """What west changes of rows that differ at east, the arbiter, is refused, and east's row comes back, whatever its types."""
+    for direction in world.topology["directions"]:
+        direction["on_conflict"] = "site_priority"
+    made = [RandomTable(f"r{n}", Random(11_000_027 + n)) for n in range(TABLES)]
+    with printing(world.servers.east) as connection, connection.cursor() as cursor:
+        cursor.execute(f"USE {world.db}")
+        for table in made:
+            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    world.up()
+    write(world, "east", made, RandomTable.fill)
+    chance = Random(6)
+    planted = {table.name: plant(world, table, chance) for table in made}
+    before = {table.name: by_id(world, "west", table) for table in made}
+    write(world, "west", made, RandomTable.update)
+    refused = world.sql("east", f"SELECT COUNT(*) FROM {world.control}.conflicts WHERE decision = 'target'")[0][0]
+    left = 0  # rows that the update at west gave what they had: there was no change to be carried
+    for table in made:
+        east, west = (by_id(world, side, table) for side in world.sides)
+        assert east.keys() == west.keys()
+        still = differing(world, table, east, west)
+        assert still == {n for n in planted[table.name] if west[n] == before[table.name][n]}
+        left += len(still)
+    print(f"{refused} rows that differed were sent back")
+    assert refused == sum(map(len, planted.values())) - left > 0

@@ -1,0 +1,141 @@
+"""Convergent policies between two real servers: what each side holds afterwards, what is on record, and rows of every size."""
+
+import json
+
+import pytest
+from topologies import World, eventually
+
+pytestmark = pytest.mark.servers
+
+ITEM = "id INT PRIMARY KEY, code INT NULL UNIQUE, a INT, b INT, version INT"
+FIRST = "INSERT INTO {t} VALUES " + ",".join(f"({n}, {n}, 0, 0, 1)" for n in range(1, 9))
+EAST = (
+    "INSERT INTO {t} VALUES (20, 20, 1, 1, 5)",
+    "UPDATE {t} SET a = 1, version = 5 WHERE id = 1",
+    "UPDATE {t} SET a = 1, version = 5 WHERE id = 2",
+    "DELETE FROM {t} WHERE id = 3",
+    "UPDATE {t} SET a = 1, version = 5 WHERE id = 4",
+    "UPDATE {t} SET code = 50, version = 5 WHERE id = 5",
+    "UPDATE {t} SET a = 1, version = 5 WHERE id = 7",
+)
+WEST = (
+    "INSERT INTO {t} VALUES (20, 20, 2, 2, 9)",  # exists, newer
+    "UPDATE {t} SET b = 2, version = 9 WHERE id = 1",  # another column, newer
+    "UPDATE {t} SET a = 2, b = 2, version = 3 WHERE id = 2",  # the same one too, older
+    "UPDATE {t} SET b = 2, version = 9 WHERE id = 3",  # deleted there
+    "DELETE FROM {t} WHERE id = 4",  # changed there
+    "UPDATE {t} SET code = 50, version = 9 WHERE id = 6",  # a unique value that another row has there, newer
+    "UPDATE {t} SET id = 70, version = 9 WHERE id = 7",  # moved, newer
+)
+LAST = (8, 8, 0, 0, 1)
+EAST_STAYS = {1: (1, 1, 1, 0, 5), 2: (2, 2, 1, 0, 5), 4: (4, 4, 1, 0, 5), 5: (5, 50, 0, 0, 5), 6: (6, 6, 0, 0, 1)}
+EAST_STAYS |= {7: (7, 7, 1, 0, 5), 20: (20, 20, 1, 1, 5)}
+OUTCOMES = {
+    ("site_priority", "win"): EAST_STAYS,
+    ("newest", "win"): {
+        **{1: (1, 1, 0, 2, 9), 2: (2, 2, 1, 0, 5), 6: (6, 50, 0, 0, 9), 20: (20, 20, 2, 2, 9)},
+        70: (70, 7, 0, 0, 9),
+    },
+    ("newest", "lose"): {
+        **{1: (1, 1, 0, 2, 9), 2: (2, 2, 1, 0, 5), 3: (3, 3, 0, 2, 9), 4: (4, 4, 1, 0, 5), 6: (6, 50, 0, 0, 9)},
+        **{20: (20, 20, 2, 2, 9), 70: (70, 7, 0, 0, 9)},
+    },
+    ("merge", "win"): {
+        **{1: (1, 1, 1, 2, 5), 2: (2, 2, 1, 2, 5), 5: (5, 50, 0, 0, 5), 6: (6, 6, 0, 0, 9), 20: (20, 20, 1, 1, 5)},
+        70: (70, 7, 1, 0, 5),
+    },
+    ("merge", "lose"): {
+        **{1: (1, 1, 1, 2, 5), 2: (2, 2, 1, 2, 5), 3: (3, 3, 0, 2, 9), 4: (4, 4, 1, 0, 5), 5: (5, 50, 0, 0, 5)},
+        **{6: (6, 6, 0, 0, 9), 20: (20, 20, 1, 1, 5), 70: (70, 7, 1, 0, 5)},
+    },
+}
+
+
+def at_once(world: World, table: str, east: tuple[str, ...], west: tuple[str, ...]) -> None:
+    """Let both sides write without knowing of each other, then carry it."""
+    for source, target in (("east", "west"), ("west", "east")):
+        world.run("pause", source, target)
+    eventually(lambda: {world.direction(side)["state"] for side in world.sides} == {"paused"})
+    for side, statements in (("east", east), ("west", west)):
+        world.sql(side, *(statement.format(t=table) for statement in statements))
+    for source, target in (("west", "east"), ("east", "west")):
+        world.run("resume", source, target)
+    world.run("wait")
+
+
+def rows(world: World, table: str) -> dict[int, tuple[object, ...]]:
+    """id → row, which both sides must agree on."""
+    found = [world.sql(side, f"SELECT * FROM {table} ORDER BY 1") for side in world.sides]
+    assert found[0] == found[1]
+    return {row[0]: row for row in found[0]}
+
+
+@pytest.mark.parametrize(("policy", "deletes"), list(OUTCOMES))
+def test_outcomes(world: World, policy: str, deletes: str) -> None:
+    """Each kind of concurrent change ends on both sides as the policy says, and every row that was overwritten is on record."""
+    table = world.table(columns=ITEM)
+    settings = {"on_conflict": policy, **({"version_column": "version"} if policy == "newest" else {})}
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {**settings, **({} if policy == "site_priority" else {"deletes": deletes})}}
+    world.up()
+    world.sql("east", FIRST.format(t=table))
+    world.run("wait")
+    at_once(world, table, EAST, WEST)
+    assert rows(world, table) == OUTCOMES[policy, deletes] | {8: LAST}
+    found = world.sql("east", f"SELECT type, row_key, policy, decision FROM {world.control}.conflicts ORDER BY id")
+    assert [(kind, json.loads(key)["id"]) for kind, key, *_ in found] == [
+        ("insert_exists", 20),
+        ("update_differs", 1),
+        ("update_differs", 2),
+        ("update_missing", 3),
+        ("delete_differs", 4),
+        ("update_unique", 6),
+        ("update_differs", 7),
+    ]
+    assert {named for _, _, named, _ in found} == {policy}
+    forced = world.sql("west", f"SELECT decision FROM {world.control}.conflicts")
+    assert {decision for (decision,) in forced} == {"source"}
+    assert {each["error"] for each in world.status()["directions"]} == {None}
+
+
+def test_long_rows(world: World) -> None:
+    """A row whose values are held nowhere whole is sent back all the same: one that stays, one that is merged, one in parts."""
+    table = world.table(columns="id INT PRIMARY KEY, n INT, t LONGTEXT, b LONGBLOB")
+    world.topology["topics"] = {**world.topology.get("topics", {}), "max_message_bytes": "2MiB"}
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "merge"}}
+    world.up()
+    world.sql("east", f"INSERT INTO {table} SELECT n, 0, REPEAT('ä', 100000), REPEAT('x', 3000000) FROM"
+              " (VALUES ROW(1), ROW(2), ROW(3)) AS v (n)")  # fmt: skip
+    world.run("wait")
+    at_once(
+        world,
+        table,
+        (
+            "UPDATE {t} SET t = REPEAT('e', 150000), b = REPEAT('e', 3500000) WHERE id IN (1, 2)",
+            "UPDATE {t} SET n = 5 WHERE id = 3",
+        ),
+        (
+            "UPDATE {t} SET t = REPEAT('w', 160000), b = REPEAT('w', 3600000) WHERE id = 1",
+            "UPDATE {t} SET n = 7 WHERE id = 2",
+            "UPDATE {t} SET b = REPEAT('w', 3600000) WHERE id = 3",
+        ),
+    )
+    found = rows(world, table)
+    assert found[1] == (1, 0, "e" * 150_000, b"e" * 3_500_000)
+    assert found[2] == (2, 7, "e" * 150_000, b"e" * 3_500_000)
+    assert found[3] == (3, 5, "ä" * 100_000, b"w" * 3_600_000)
+    decisions = world.sql("east", f"SELECT decision FROM {world.control}.conflicts ORDER BY id")
+    assert decisions == (("target",), ("merged",), ("merged",))
+
+
+def test_a_column_that_is_none(world: World) -> None:
+    """A version column that the table has not stops the direction, and the error says which and where."""
+    table = world.table()
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "newest", "version_column": "changed_at"}}
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 1)")
+    eventually(lambda: world.direction()["state"] == "failed")
+    error = world.direction()["error"]
+    assert (error["code"], "changed_at" in error["message"], "version_column" in error["hint"]) == ("unfit_column", True, True)
