@@ -108,6 +108,7 @@ compose-check: $(STAMP) ## check docker-compose.yml against the Compose specific
 .PHONY: docs
 docs: $(STAMP) ## write the pages that are made from code
 	$(BIN)/python -m schemas.types_page > docs/types.md
+	$(BIN)/python -m consumers.decision_page docs/conflicts.md
 
 .PHONY: constraints
 constraints: $(STAMP) ## write constraints.txt anew, with the newest versions that fit
