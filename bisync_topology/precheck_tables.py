@@ -90,27 +90,67 @@ def _entries(topology: Topology, direction: Direction, facts: Mapping[str, SideF
         yield Item("objects", direction.from_, WARN, seen, "a misspelt name carries nothing, in silence", fix)
 
 
-def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
-    """Warn of pairs under which the sides may end unequal; a table carried one way only has no such pair."""
-    told: set[tuple[Policy, Policy]] = set()
+def unequal_pairs(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[tuple[Direction, Direction, list[Name]]]:
+    """Tables that both directions carry under policies which do not converge: those of a pair of policies at a time."""
     for first, second in _opposite(topology):
-        carried = _carried(topology, first, facts[first.from_].tables)
-        names = [name for name in carried if Scope(second.objects, control_schema=topology.control_schema).includes(*name)]
-        for name in names:
+        pairs: dict[tuple[Policy, Policy], list[Name]] = {}
+        for name in _carried(topology, first, facts[first.from_].tables):
             one, two = settings_for(first, *name).on_conflict, settings_for(second, *name).on_conflict
-            if (one, two) in told or not {one, two} & {Policy.IGNORE, Policy.OVERWRITE}:
-                continue
-            told.add((one, two))
-            yield Item(
-                "policies",
-                None,
-                WARN,
-                f"{one} {first}, {two} {second}, for tables such as {_dotted(name)}",
-                "changes of the same row on both sides at once may leave the sides unequal under this pair, whatever the order",
-                "keep writes of a row to one side, or use task_failed; `verify` shows what differs",
+            if _includes(topology, second, name) and not (one.converges and two.converges):
+                pairs.setdefault((one, two), []).append(name)
+        for names in pairs.values():
+            yield first, second, names
+
+
+def one_way(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[tuple[Direction, Policy, list[Name]]]:
+    """Tables that one direction alone carries, under a policy that needs both."""
+    for direction in topology.directions:
+        back = next((each for each in topology.directions if (each.from_, each.to) == (direction.to, direction.from_)), None)
+        found: dict[Policy, list[Name]] = {}
+        for name in _carried(topology, direction, facts[direction.from_].tables):
+            policy = settings_for(direction, *name).on_conflict
+            if policy.converges and (back is None or not _includes(topology, back, name)):
+                found.setdefault(policy, []).append(name)
+        for policy, names in found.items():
+            yield direction, policy, names
+
+
+def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    """Warn of policies under which the sides may end unequal, or a direction stops."""
+    convergent = " | ".join(policy for policy in Policy if policy.converges)
+    told = False
+    for first, second, names in unequal_pairs(topology, facts):
+        told = True
+        one, two = (settings_for(each, *names[0]).on_conflict for each in (first, second))
+        if one is two is Policy.TASK_FAILED:
+            what = "both directions stop, and wait for somebody to decide"
+        elif Policy.TASK_FAILED in (one, two):
+            stops, goes_on = (first, second) if one is Policy.TASK_FAILED else (second, first)
+            what = f"{stops} stops, and waits for somebody to decide; {goes_on} does not, so that the sides may end unequal"
+        else:
+            what = "they may end unequal, whatever the order, and nothing stops"
+        why = f"where both sides change the same row at once, {what}"
+        fix = f"on_conflict: {convergent}, the same in both directions; or keep writes of a row to one side"
+        yield Item("policies", None, WARN, f"{one} {first}, {two} {second}: {_such_as(names)}", why, fix)
+    for direction, policy, names in one_way(topology, facts):
+        told = True
+        seen = f"{policy} {direction}, and no direction back: {_such_as(names)}"
+        if direction.to == topology.arbiter:
+            why = f"{direction.to} is the arbiter, and what it decides against {direction.from_} is not carried back there"
+            fix = f"carry them from {direction.to} to {direction.from_} too, or on_conflict: overwrite"
+        else:
+            why = (
+                f"{direction.from_} is the arbiter, which never sees what {direction.to} writes; that is overwritten as it is met"
             )
+            fix = f"carry them from {direction.to} to {direction.from_} too, or say so: on_conflict: overwrite"
+        yield Item("policies", direction.to, WARN, seen, why, fix)
     if not told:
-        yield Item("policies", None, PASS, "no pair of policies that leaves the sides unequal in silence")
+        yield Item(
+            "policies",
+            None,
+            PASS,
+            "no table goes both ways under a policy that does not converge, or one way under one that does",
+        )
 
 
 def _ddl(topology: Topology) -> Iterator[Item]:
@@ -131,6 +171,15 @@ def _opposite(topology: Topology) -> Iterator[tuple[Direction, Direction]]:
 def _carried(topology: Topology, direction: Direction, tables: Mapping[Name, TableFacts]) -> list[Name]:
     scope = Scope(direction.objects, control_schema=topology.control_schema)
     return sorted(name for name in tables if scope.includes(*name))
+
+
+def _includes(topology: Topology, direction: Direction, name: Name) -> bool:
+    return Scope(direction.objects, control_schema=topology.control_schema).includes(*name)
+
+
+def _such_as(names: list[Name]) -> str:
+    others = f" and {_count(len(names) - 1)} more" if len(names) > 1 else ""
+    return _dotted(names[0]) + others
 
 
 def _count(number: int) -> str:

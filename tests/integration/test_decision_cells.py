@@ -6,6 +6,7 @@ arbiter sends back. Each cell is a transaction that is undone, but for the recor
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -18,10 +19,12 @@ from bisync_topology.scope import settings_for
 from bisync_topology.topology import Policy, Topology
 from consumers.apply import Writer
 from consumers.changes import Change
-from consumers.conflict import ConflictType
+from consumers.conflict import decide
 from consumers.decision_table import (
     COLUMNS,
     CONVERGENT,
+    FORCED,
+    ID,
     KEYS,
     ONE_SIDE,
     QTY,
@@ -30,6 +33,8 @@ from consumers.decision_table import (
     Column,
     Outcome,
     Situation,
+    done,
+    found,
     outcome,
     variants,
 )
@@ -46,7 +51,7 @@ from sandbox.accounts import create_accounts
 from sandbox.instances import Sandbox
 from schemas.envelope import RowDecoder
 from schemas.images import ABSENT, MARK, PRESENT, read_image
-from schemas.records import Row, RowEvent, TransactionRecord
+from schemas.records import REFRESH, Row, RowEvent, TransactionRecord
 from schemas.tables import Table
 
 pytestmark = pytest.mark.servers
@@ -71,6 +76,7 @@ class Seen(NamedTuple):
     already: int
 
 
+@cache
 def topology(column: Column, *, deltas: bool = False) -> Topology:
     """Both ways, with a column's settings."""
     settings: dict[str, Any] = {"on_conflict": str(column.policy), "deletes": str(column.deletes)}
@@ -222,7 +228,7 @@ def recorded(cell: Outcome, column: Column, applier: Applier, order: int) -> lis
         return []
     key = before or after
     assert key is not None
-    local = sorted((named(found.row) for found in cell.local), key=str)
+    local = sorted((named(each.row) for each in cell.local), key=str)
     images = [None if image is None else named(image) for image in (before, after)]
     kind = (str(decision.type), str(column.policy), decision.decision)
     return [(*kind, *applier.ends, "cells.item", {"id": key[0]}, *images, local, 1, order, 3)]
@@ -234,8 +240,13 @@ def plain(record: Sequence[Any]) -> tuple[Any, ...]:
     return (*record[:6], key, *images, sorted(local, key=str), *record[10:])
 
 
+def named_by(situation: Situation) -> str:
+    """A test's name."""
+    return f"{situation.change}: {situation.here}".replace(" ", "_")
+
+
 @pytest.mark.parametrize("path", ["batch", "alone", "row"])
-@pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: f"{each.change}: {each.here}".replace(" ", "_"))
+@pytest.mark.parametrize("situation", SITUATIONS, ids=named_by)
 def test_cell(appliers: dict[str, Applier], situation: Situation, path: str) -> None:
     """Under every policy: the rows left, those beside them, the record, what is sent back, and the counters."""
     for column in [variant for each in (*ONE_SIDE, *CONVERGENT) for variant in variants(each)]:
@@ -250,7 +261,18 @@ def test_cell(appliers: dict[str, Applier], situation: Situation, path: str) -> 
         assert (seen.conflicts, seen.already) == (int(decided), int(cell.decision.already)), column
 
 
-def test_the_table_has_every_type_of_conflict() -> None:
-    """No type of conflict is without a situation that leads to it."""
-    met = {outcome(situation, column).decision.type for situation in SITUATIONS for column in ONE_SIDE}
-    assert met == {None, *ConflictType}
+@pytest.mark.parametrize("situation", SITUATIONS, ids=named_by)
+def test_what_the_arbiter_sends_back(appliers: dict[str, Applier], situation: Situation) -> None:
+    """The state of a row, there or absent, is taken by force whatever the rows here, and nothing is put on record."""
+    applier, cell = appliers[WEST], outcome(situation, FORCED)
+    table = applier.table(situation, FORCED)
+    for before, after in ((cell.event.before, None), (None, cell.event.after)):
+        if before is not None or after is not None:
+            event = RowEvent(1, 0, REFRESH, before, after)
+            local = found(event, cell.met)
+            decision = decide(event, local, FORCED.rules(situation))
+            left = done(cell.met, decision)
+            key = (before or after or ())[ID]
+            assert [row for row in left if row[ID] == key] == ([] if after is None else [after])
+            seen = applier.try_cell(Outcome(event, cell.met, local, decision, left, None), table, "alone")
+            assert seen == Seen(list(left), [], [], 0, 0)

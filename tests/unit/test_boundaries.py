@@ -38,6 +38,8 @@ PURE = (
     "producers.tagged_gtid",
     "consumers.assemble",
     "consumers.conflict",
+    "consumers.decision_table",
+    "consumers.decision_page",
     "consumers.statements",
     "consumers.long_rows",
     "consumers.long_statements",
@@ -49,8 +51,8 @@ PURE = (
     "bisync_topology.object_patterns",
 )
 # What pure modules may use although it knows a client: errors.py names PyMySQL's exceptions, target.py holds the target's
-# types beside the queries that fill them.
-EXCEPTED = {"bisync_topology.errors", "consumers.target"}
+# types beside the queries that fill them, refresh.py what is to be sent back beside what writes it.
+EXCEPTED = {"bisync_topology.errors", "consumers.target", "consumers.refresh"}
 
 
 def modules() -> dict[str, Path]:

@@ -16,6 +16,7 @@ from bisync_topology.grants import CONTROL, REPLICATION, ROWS
 from bisync_topology.topology import Policy
 from bisync_topology.topology_file import load
 from bisync_topology.unbuilt import check_built
+from consumers import decision_page
 from producers.events import NAMES
 from schemas import types_page
 from schemas.topics import table_topic
@@ -94,6 +95,13 @@ def test_the_page_of_types_is_that_of_the_code() -> None:
     assert page("docs/types.md") == types_page.page()
 
 
+def test_the_tables_of_conflicts_are_those_of_the_code() -> None:
+    """`make docs` was run since a decision changed."""
+    found = page("docs/conflicts.md")
+    assert found.count(decision_page.BEGIN) == found.count(decision_page.END) == 1
+    assert found == decision_page.replaced(found)
+
+
 def test_every_error_code_is_explained() -> None:
     """Each code that `status` or a command can show is in the tables of errors, and they list no other."""
     section = page("docs/operations.md").partition("## Errors and ways out")[2].partition("\n### DDL")[0]
@@ -154,11 +162,11 @@ def test_topology_of_the_readme_runs(tmp_path: Path) -> None:
 
 
 def test_limits_name_the_policies() -> None:
-    """The README says of each policy whether it is built, as check_built decides."""
+    """The README says of each policy whether the sides end equal under it."""
     limits = page("README.md").partition("**Policies**")[2].partition("\n- ")[0]
-    built, refused = limits.split(". ", 1)[0], limits.rpartition("\n")[2] + limits
+    converge, _, others = limits.partition("make the sides converge")
     for policy in Policy:
-        assert f"`{policy}`" in (refused if policy.converges else built)
+        assert f"`{policy}`" in (converge if policy.converges else others)
 
 
 def test_topic_names_of_the_docs() -> None:

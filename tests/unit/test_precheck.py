@@ -45,6 +45,14 @@ def topology(*directions: dict[str, Any], **more: Any) -> Topology:
     )
 
 
+def both_ways(one: str, two: str) -> Topology:
+    """Database shop both ways, each with its policy."""
+    return topology(
+        {"from": "east", "to": "west", "objects": ["shop"], "on_conflict": one},
+        {"from": "west", "to": "east", "objects": ["shop"], "on_conflict": two},
+    )
+
+
 def side(name: str = "east", **changes: Any) -> SideFacts:
     """A server as it should be; `variables` are changes of VARIABLES."""
     variables = {**VARIABLES, "server_uuid": f"uuid of {name}", **changes.pop("variables", {})}
@@ -75,7 +83,7 @@ def only_failed(found: Results) -> Item:
 
 def test_all_in_order() -> None:
     """Servers as they should be pass every item, and nothing keeps the topology from running."""
-    found = results()
+    found = results(of=both_ways("merge", "merge"))
     assert {item.result for item in found.items} == {PASS}
     assert found.failure() is None
     assert {item.side for item in found.items} == {"east", "west", None}
@@ -108,7 +116,7 @@ def test_settings_of_a_server_that_is_only_written_to() -> None:
 
 def test_no_gtids_is_a_warning() -> None:
     """Without GTIDs it works by file and position, and what that means is said."""
-    found = results(west=side("west", variables={"gtid_mode": "OFF"}))
+    found = results(west=side("west", variables={"gtid_mode": "OFF"}), of=both_ways("merge", "merge"))
     assert found.failure() is None
     assert [item.item for item in found.warnings] == ["gtid_mode"]
 
@@ -208,14 +216,63 @@ def test_an_entry_that_means_nothing() -> None:
     assert "shop.itm" in found.warnings[0].seen
 
 
-@pytest.mark.parametrize(("one", "two", "warned"), [("overwrite", "ignore", 1), ("overwrite", "overwrite", 1), (None, None, 0)])
-def test_policies_that_do_not_converge(one: str | None, two: str | None, warned: int) -> None:
-    """Pairs with overwrite or ignore are warned of where both directions carry a table; task_failed is not."""
-    first: dict[str, Any] = {"from": "east", "to": "west", "objects": ["shop"], **({"on_conflict": one} if one else {})}
-    second = {"from": "west", "to": "east", "objects": ["shop"], **({"on_conflict": two} if two else {})}
-    found = results(of=topology(first, second))
-    assert [item.item for item in found.warnings] == ["policies"] * warned
-    assert results(of=topology(first)).warnings == []
+@pytest.mark.parametrize(
+    ("one", "two", "why"),
+    [
+        ("task_failed", "task_failed", "both directions stop"),
+        ("task_failed", "overwrite", "east to west stops, and waits for somebody to decide; west to east does not"),
+        ("ignore", "task_failed", "west to east stops, and waits for somebody to decide; east to west does not"),
+        ("overwrite", "ignore", "may end unequal"),
+        ("overwrite", "overwrite", "may end unequal"),
+        ("ignore", "ignore", "may end unequal"),
+    ],
+)
+def test_policies_that_do_not_converge(one: str, two: str, why: str) -> None:
+    """Each pair of them is warned of where both directions carry a table, with what it does; one direction alone is not."""
+    found = results(of=both_ways(one, two))
+    assert found.failure() is None
+    (item,) = found.warnings
+    assert item.item == "policies" and f"{one} east to west, {two} west to east: shop.item" in item.seen
+    assert why in item.why and ("end unequal" in item.why) == (one != "task_failed" or two != "task_failed")
+    assert "on_conflict: site_priority | newest | merge" in (item.fix or "")
+    assert results(of=topology({"from": "east", "to": "west", "objects": ["shop"], "on_conflict": one})).warnings == []
+
+
+@pytest.mark.parametrize("policy", ["site_priority", "newest", "merge"])
+def test_policies_that_converge(policy: str) -> None:
+    """No warning of a table that both directions carry under one of them."""
+    assert results(of=both_ways(policy, policy)).warnings == []
+
+
+def test_each_pair_of_policies_names_its_tables() -> None:
+    """Tables of the same pair are one item; a table with settings of its own is another, or none where they converge."""
+    tables = {("shop", name): TABLE for name in ("item", "log", "stock", "total")}
+    own = {"tables": {"shop.log": {"on_conflict": "ignore"}, "shop.stock": {"on_conflict": "merge"}}}
+    of = topology(
+        {"from": "east", "to": "west", "objects": ["shop"], **own},
+        {"from": "west", "to": "east", "objects": ["shop"], "tables": {"shop.stock": {"on_conflict": "merge"}}},
+    )
+    seen = [item.seen for item in results(side("east", tables=tables), side("west", tables=tables), of=of).warnings]
+    assert seen == [
+        "task_failed east to west, task_failed west to east: shop.item and 1 table more",
+        "ignore east to west, task_failed west to east: shop.log",
+    ]
+
+
+@pytest.mark.parametrize(("source", "target", "why"), [("east", "west", "never sees"), ("west", "east", "is not carried back")])
+def test_a_convergent_policy_one_way(source: str, target: str, why: str) -> None:
+    """It needs the way back: where that lacks the table, it is warned of, by what happens at the side that is written to."""
+    tables = {"shop.stock": {"on_conflict": "merge"}}
+    there = {"from": source, "to": target, "objects": ["shop"], "tables": tables}
+    back = {"from": target, "to": source, "objects": ["shop", "!shop.stock"]}
+    both = {("shop", "stock"): TABLE}
+    for of in (topology(there), topology(there, back)):
+        found = results(side("east", tables=both), side("west", tables=both), of=of)
+        assert found.failure() is None
+        (item,) = (item for item in found.warnings if item.item == "policies")
+        assert item.side == target
+        assert f"merge {source} to {target}" in item.seen and "shop.stock" in item.seen
+        assert why in item.why and f"from {target} to {source}" in (item.fix or "")
 
 
 def test_a_lost_topic() -> None:
