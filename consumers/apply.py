@@ -2,9 +2,10 @@
 
 The commit, in code order:
 1. the progress row is moved, compare and set: it is the origin marker, and whoever else moved it has taken over;
-2. each run of changes goes as guarded batches; a batch that finds fewer rows than it has, a duplicate key or a foreign key
-   that refuses, is undone and its rows are decided one by one under locks (consumers/conflict.py), conflicts recorded beside
-   them. A conflict that stops the direction does so at the end of its transaction, so that all of them are known;
+2. each run of changes goes as guarded batches (consumers/batches.py); a batch that finds fewer rows than it has, a duplicate
+   key or a foreign key that refuses, is undone and split (consumers/split.py): rows that do not fit are decided one by one
+   under locks (consumers/conflict.py), conflicts recorded beside them. A conflict that stops the direction does so at the end
+   of its transaction, so that all of them are known;
 3. the positions of every partition touched are written;
 4. the target commits. Only then is Kafka told (consumers/pipeline.py).
 """
@@ -12,7 +13,7 @@ The commit, in code order:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pymysql.err
@@ -23,14 +24,14 @@ from bisync_topology import failpoints
 from bisync_topology.error_table import Rule
 from bisync_topology.errors import ApplyError, Where
 from bisync_topology.ownership import LOCK_TIMEOUT
+from consumers.batches import Batches
 from consumers.changes import Change, runs
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
-from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY, resolve
-from consumers.tables import AppliedTable
+from consumers.resolve import resolve
 from consumers.target_rows import TargetRows
-from schemas.records import REFRESH, Row
+from schemas.records import REFRESH
 from schemas.tables import Column
 
 _SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
@@ -45,6 +46,7 @@ class Writer:
         self._rows = rows
         self.conflicts = conflicts
         self._send_back = send_back
+        self._batches = Batches(connection, self._check_size, self._resolve)
         self._fk_checks: bool | None = None
         self._used = time.monotonic()
         self._kept: list[str] = []  # user variables with pieces of the row in parts that comes
@@ -70,13 +72,7 @@ class Writer:
                 for change in run:
                     resolve(self._connection, change, self._check_size)  # the arbiter has it on record
                 continue
-            start = 0
-            for part, sql in _batches(table, op, run):
-                batch = run[start : start + len(part)]
-                start += len(part)
-                if not self._batch(op, len(part), sql):
-                    for change in batch:
-                        self.conflicts.add(resolve(self._connection, change, self._check_size, self._send_back))
+            self._batches.apply(table, op, run)
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
         if self._kept and changes:
@@ -128,22 +124,8 @@ class Writer:
         self._kept.clear()
         self._connection.rollback()
 
-    def _batch(self, op: str, number: int, sql: str) -> bool:
-        """Run a batch; False where not every row was as its source saw it, with nothing of the batch done."""
-        guarded = op != "c" and number > 1  # one statement undoes itself when it fails, and one row is there or is not
-        if guarded:
-            self._query("SAVEPOINT batch")
-        try:
-            found = self._query(sql)
-        except pymysql.err.IntegrityError as error:
-            if error.args[0] not in (DUPLICATE_KEY, *FOREIGN_KEY):
-                raise
-            found = -1
-        if found == number:
-            return True
-        if guarded:
-            self._query("ROLLBACK TO SAVEPOINT batch")
-        return False
+    def _resolve(self, change: Change) -> None:
+        self.conflicts.add(resolve(self._connection, change, self._check_size, self._send_back))
 
     def _query(self, sql: str) -> int:
         self._check_size(sql)
@@ -176,29 +158,6 @@ def too_large(what: str, size: int, most: int, table: str | None = None) -> Appl
         hint=f"`SET PERSIST max_allowed_packet = {megabytes} * 1024 * 1024` on the target (1 GB at most), then `resume`",
         where=Where(table=table),
     )
-
-
-def _batches(table: AppliedTable, op: str, run: Sequence[Change]) -> Iterator[tuple[Sequence[Any], str]]:
-    statements = table.statements
-    assert statements is not None
-    if op == "u":
-        return statements.update_batches([_both(change) for change in run])
-    build: Callable[[Sequence[Row]], Iterator[tuple[Sequence[Row], str]]]
-    build = statements.insert_batches if op == "c" else statements.delete_batches
-    return build([_one(change) for change in run])
-
-
-def _one(change: Change) -> Row:
-    row = change.event.after if change.event.before is None else change.event.before
-    assert row is not None
-    return row
-
-
-def _both(change: Change) -> tuple[Row, Row]:
-    before, after = change.event.before, change.event.after
-    assert before is not None
-    assert after is not None
-    return before, after
 
 
 def refused(error: pymysql.err.MySQLError, changes: Sequence[Change], rule: Rule) -> ApplyError:

@@ -10,13 +10,12 @@ One row needs no list: its statement has the values in place, which is half as m
 Statements are finished text for a utf8mb4 connection, to be executed without parameters: `%` has no meaning in them.
 """
 
-import unicodedata
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from consumers.conflict import Action, Delete, Insert, LocalRow
+from consumers.row_identity import TEXTUAL, Pair, distinct_prefix, row_identity
 from consumers.target import TablePlan, quote_name
 from schemas.charsets import charset
 from schemas.parts import LONG_BYTES
@@ -25,13 +24,11 @@ from schemas.tables import Column
 from schemas.typed_json import json_expression
 from schemas.values import KINDS, literal_of, written_literal_of
 
-Pair = tuple[Row, Row]  # before image, after image
 _Item = TypeVar("_Item", Row, Pair)
 
 MAX_ROWS = 1000  # of a batch
 MAX_BYTES = 4 << 20  # of a statement; below the smallest max_allowed_packet in use
 
-_TEXTUAL = ("text", "encoded", "enum", "set")  # matched by collation, compared as bytes
 _FLOATING = ("float", "double")  # Python has 0.0 == -0.0, so that a change of sign would be missed
 _LONG_TYPES = ("text", "mediumtext", "longtext", "blob", "mediumblob", "longblob", "json", "vector")
 
@@ -63,8 +60,7 @@ class Statements:
         self._compared = (*plan.written, *(n for n in plan.key if n not in plan.written))
         self._insert = f"INSERT INTO {self._table} ({', '.join(quote_name(columns[n].name) for n in plan.written)}) VALUES "
         place = {n: f"{self._list}.column_{m}" for m, n in enumerate(self._compared)}
-        match = " AND ".join(_match_listed(columns[n], self._names[n], place[n]) for n in plan.key)
-        self._join = f"AS {self._list} STRAIGHT_JOIN {self._table} FORCE INDEX ({quote_name(target.key_index)}) ON {match}"
+        self._join = self._join_on(target.indexes[0], {n: place[n] for n in plan.key})
         guard = " AND ".join(self._guards(place))
         self._where = f" WHERE {guard}" if guard else ""
         self._set = lru_cache(maxsize=256)(self._set_clause)
@@ -73,7 +69,7 @@ class Statements:
         self._to_compare = [literal_of(column) for column in columns]
         self._to_write = [written_literal_of(column) for column in columns]
         self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
-        self._identity = _identity(plan)
+        self._identity = row_identity(plan)
         shortened = {n for n in set(self._long) - set(plan.key) if columns[n].kind in ("text", "binary")}
         self.shortens = bool(shortened)  # of a row that is read, a long value is its digest
         self._whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
@@ -126,6 +122,37 @@ class Statements:
             part = part[: distinct_prefix(part, self._identity)]
             yield from self._fitting(part, self.update, lambda pair: sum(map(self._row_length, pair)))
             start += len(part)
+
+    # A batch that does not fit
+
+    def look_equal(self, images: Sequence[Row]) -> str:
+        """Lock and read those of a batch's rows that are as their images say: their numbers, counted from 0."""
+        columns = tuple(zip(*images, strict=True))
+        values = [self._literals(n, columns[n], self._to_compare) for n in self._compared]
+        return self._look(_tuples("ROW", [*values, map(str, range(len(images)))]), len(values), self._join + self._where)
+
+    def look_taken(self, befores: Sequence[Row | None], afters: Sequence[Row]) -> str | None:
+        """Lock the rows that have a key or a unique value that a batch wants to set, and read its rows' numbers. None: no look.
+
+        A key over a prefix is not looked at: no index finds its rows.
+        """
+        looks = []
+        for name, key, prefixes in zip(self.plan.target.indexes, self.plan.unique_keys, self.plan.prefixes, strict=True):
+            wanted = [
+                (str(n), after)
+                for n, (before, after) in enumerate(zip(befores, afters, strict=True))
+                if (before is None or any(before[k] != after[k] for k in key)) and not any(after[k] is None for k in key)
+            ]
+            if wanted and not any(prefixes):
+                numbers, rows = zip(*wanted, strict=True)
+                columns = tuple(zip(*rows, strict=True))
+                values = [self._literals(k, columns[k], self._to_compare) for k in key]
+                join = self._join_on(name, {k: f"{self._list}.column_{m}" for m, k in enumerate(key)})
+                looks.append(self._look(_tuples("ROW", [*values, numbers]), len(values), join))
+        return " UNION ALL ".join(looks) or None
+
+    def _look(self, values: str, number: int, join: str) -> str:
+        return f"(SELECT {self._list}.column_{number} FROM (VALUES {values}) {join} FOR UPDATE)"
 
     # One row
 
@@ -191,6 +218,10 @@ class Statements:
 
     # Parts
 
+    def _join_on(self, index: str, listed: Mapping[int, str]) -> str:
+        match = " AND ".join(_match_listed(self.plan.columns[n], self._names[n], place) for n, place in listed.items())
+        return f"AS {self._list} STRAIGHT_JOIN {self._table} FORCE INDEX ({quote_name(index)}) ON {match}"
+
     def _set_one(self, before: Row, after: Row, changed: Iterable[int], *, guarded: bool) -> str:
         values = ", ".join(f"{self._names[n]} = {_literal(self._to_write[n], after[n])}" for n in changed)
         return f"UPDATE {self._table} SET {values} WHERE {self._condition(before, guarded=guarded)}"
@@ -216,7 +247,7 @@ class Statements:
         """The exact comparisons that a match of the key leaves to be made."""
         for n in self.plan.written:
             column = self.plan.columns[n]
-            if n in other and (n not in self.plan.key or column.kind in _TEXTUAL):
+            if n in other and (n not in self.plan.key or column.kind in TEXTUAL):
                 yield KINDS[column.kind].guard(column, self._names[n], other[n])
 
     def _set_clause(self, changed: tuple[int, ...]) -> str:
@@ -247,38 +278,6 @@ class Statements:
         yield from self._fitting(items[middle:], build, length)
 
 
-def distinct_prefix(pairs: Sequence[Pair], identity: Callable[[Row], Hashable]) -> int:
-    """How many pairs, from the first, name no key twice. An update's own before and after image count as one."""
-    seen: set[Hashable] = set()
-    for n, (before, after) in enumerate(pairs):
-        old, new = identity(before), identity(after)
-        if old in seen or new in seen:
-            return n
-        seen.add(old)
-        seen.add(new)
-    return len(pairs)
-
-
-def loose(text: str) -> str:
-    """A form that texts share which a collation may hold equal; a false "equal" costs a smaller batch, no more.
-
-    Neither does a false "different" do harm: a batch compares keys as bytes too, and then finds fewer rows than given.
-    """
-    if text.isascii():
-        return text.lower().replace(" ", "")
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in folded if c != " " and not unicodedata.combining(c)).casefold()
-
-
-def _identity(plan: TablePlan) -> Callable[[Row], Hashable]:
-    """What tells rows apart by the target's key."""
-    collations = [(n, plan.columns[n].kind in _TEXTUAL and plan.columns[n].collation) for n in plan.key]
-    if not any(collation and not collation.endswith("_bin") for _, collation in collations):
-        return itemgetter(*plan.key)
-    folded = [(n, bool(collation) and not str(collation).endswith("_bin")) for n, collation in collations]
-    return lambda row: tuple(loose(str(row[n])) if fold else row[n] for n, fold in folded)
-
-
 def _literal(literal: Callable[[Any], str], value: object) -> str:
     return "NULL" if value is None else literal(value)
 
@@ -302,7 +301,7 @@ def _match(column: Column, mine: str, literal: str) -> str:
         return f"{mine} = CAST({literal} AS FLOAT)"
     if column.kind == "encoded":
         return f"{mine} = {literal} COLLATE {column.collation}"
-    if column.kind not in _TEXTUAL or column.charset == "utf8mb4" or literal.isascii():
+    if column.kind not in TEXTUAL or column.charset == "utf8mb4" or literal.isascii():
         return f"{mine} = {literal}"
     # What the character set lacks would be error 3854; converted, it is '?', and must not find the row that is called so.
     same = f"CONVERT({literal} USING {column.charset})"
@@ -312,7 +311,7 @@ def _match(column: Column, mine: str, literal: str) -> str:
 
 def _match_listed(column: Column, mine: str, listed: str) -> str:
     """The same with a column of the list; unconverted, text would raise 1267 or leave the index unused."""
-    if column.kind not in _TEXTUAL:
+    if column.kind not in TEXTUAL:
         return _match(column, mine, listed)
     other = listed if column.charset == "utf8mb4" or column.kind == "encoded" else f"CONVERT({listed} USING {column.charset})"
     return f"{mine} = {other} COLLATE {column.collation}"

@@ -45,7 +45,7 @@ ORDER BY c.ORDINAL_POSITION"""
 class TargetTable(Table):
     """A table as the target's server describes it; positions are those of its own columns."""
 
-    key_index: str  # name of the index on `key`
+    indexes: tuple[str, ...]  # names of the indexes on `unique_keys`; the first is that on `key`
     prefixes: tuple[tuple[int | None, ...], ...]  # for each part of each unique key: how much of the column it has, None for all
     needs_value: frozenset[int]  # NOT NULL without a default
     sets_itself: frozenset[int]  # ON UPDATE CURRENT_TIMESTAMP: changes in an update that does not name it
@@ -107,7 +107,8 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
     key_index = next((n for n, parts in indexes.items() if not any(columns[p].nullable for p, _ in parts)), None)
     if key_index is None:
         raise _no_key(full_name, columns, indexes, where)
-    keys = [indexes.pop(key_index), *indexes.values()]
+    indexes = {key_index: indexes[key_index], **indexes}
+    keys = list(indexes.values())
     unique_keys = tuple(tuple(position for position, _ in parts) for parts in keys)
     return TargetTable(
         db=db,
@@ -115,7 +116,7 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
         columns=columns,
         key=unique_keys[0],
         unique_keys=unique_keys,
-        key_index=key_index,
+        indexes=tuple(indexes),
         prefixes=tuple(tuple(length for _, length in parts) for parts in keys),
         needs_value=frozenset(n for n, line in enumerate(found) if not _fills_itself(line)),
         sets_itself=frozenset(n for n, line in enumerate(found) if "on update" in line[7].lower()),

@@ -200,7 +200,7 @@ def test_read_table_describes_keys_and_columns(applier: Applier) -> None:
         "e datetime NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, f json DEFAULT (JSON_ARRAY()), "
         "UNIQUE KEY u1 (c), UNIQUE KEY u2 (b, a), KEY plain (d)"
     )
-    assert (table.key, table.key_index) == ((1, 0), "u2")
+    assert (table.key, table.indexes) == ((1, 0), ("u2", "u1"))
     assert table.unique_keys == ((1, 0), (2,))
     assert (table.needs_value, table.sets_itself) == (frozenset({0, 1}), frozenset({4}))
     assert (table.columns[1].charset, table.columns[1].collation) == ("latin1", "latin1_swedish_ci")

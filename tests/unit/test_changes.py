@@ -47,7 +47,7 @@ def applied(name: str, dml: Sequence[Dml] = tuple(Dml), *, in_scope: bool = True
         columns=COLUMNS,
         key=(0,),
         unique_keys=((0,),),
-        key_index="PRIMARY",
+        indexes=("PRIMARY",),
         prefixes=tuple((None,) * len(key) for key in ((0,),)),
         needs_value=frozenset(),
         sets_itself=frozenset(),

@@ -10,7 +10,8 @@ from bisync_topology.errors import ApplyError
 from consumers.conflict import Delete, Insert, LocalRow, Set
 from consumers.long_rows import Long
 from consumers.long_statements import LongStatements
-from consumers.statements import Pair, Statements, distinct_prefix, loose
+from consumers.row_identity import Pair, distinct_prefix, loose
+from consumers.statements import Statements
 from consumers.target import TablePlan, TargetTable, plan
 from schemas.tables import Column, Table
 
@@ -27,13 +28,15 @@ def target(*columns: Column, key: tuple[int, ...] = (0,), db: str = "shop", name
         columns=columns,
         key=key,
         unique_keys=(key,),
-        key_index="PRIMARY",
+        indexes=("PRIMARY",),
         prefixes=((None,) * len(key),),
         needs_value=frozenset(),
         sets_itself=frozenset(),
     )
     made = replace(table, **more)  # type: ignore[arg-type]
-    return replace(made, prefixes=tuple((None,) * len(parts) for parts in made.unique_keys))
+    prefixes = tuple((None,) * len(parts) for parts in made.unique_keys)
+    indexes = ("PRIMARY", *(f"unique_{n}" for n in range(1, len(prefixes))))
+    return replace(made, prefixes=prefixes, indexes=indexes)
 
 
 def planned(table: TargetTable) -> TablePlan:

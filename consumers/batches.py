@@ -1,0 +1,130 @@
+"""A run of changes → guarded batches on the target. A batch is the check: it finds as many rows as it has, or is undone.
+
+Where it does not fit, one look says which of its rows do not, and split.py does the rest. The look locks what it finds and
+reads what is committed last. After a batch of a table that did not fit, the next one of its kind is looked at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pymysql.err
+from pymysql.connections import Connection
+from pymysql.cursors import Cursor
+
+from consumers.changes import Change
+from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY
+from consumers.split import apply_split
+from consumers.statements import Statements
+from consumers.tables import AppliedTable
+from schemas.records import Row
+
+
+class Batches:
+    """Applies runs on one connection."""
+
+    def __init__(self, connection: Connection[Any], check_size: Callable[[str], None], alone: Callable[[Change], None]) -> None:
+        """check_size: raises ApplyError for a statement that the server does not take. alone: do one change, whatever it meets."""
+        self._connection = connection
+        self._check_size = check_size
+        self._alone = alone
+        self._doubtful: set[tuple[str, str]] = set()  # tables and kinds whose last batch did not fit
+
+    def apply(self, table: AppliedTable, op: str, run: Sequence[Change]) -> None:
+        """Apply a run of one table and kind. Raises what `alone` raises, ApplyError, pymysql.err.MySQLError."""
+        assert table.statements is not None
+        start = 0
+        for number, sql in _whole(table.statements, op, run):
+            self._one_batch(table, op, run[start : start + number], sql)
+            start += number
+
+    def _one_batch(self, table: AppliedTable, op: str, changes: Sequence[Change], sql: str) -> None:
+        statements, kind = table.statements, (table.name, op)
+        assert statements is not None
+        whole = len(changes)
+
+        def batch(start: int, end: int) -> bool:
+            text = sql if end - start == whole else _statement(statements, op, changes[start:end])
+            return self._fits(op, end - start, text)
+
+        def misfits(start: int, end: int) -> set[int]:
+            return {start + n for n in self._misfits(statements, op, changes[start:end])}
+
+        def alone(n: int) -> None:
+            self._alone(changes[n])
+
+        if apply_split(whole, look_first=kind in self._doubtful, batch=batch, misfits=misfits, alone=alone):
+            self._doubtful.add(kind)
+        else:
+            self._doubtful.discard(kind)
+
+    def _fits(self, op: str, number: int, sql: str) -> bool:
+        """Run a batch; False where not every row was as its source saw it, with nothing of the batch done."""
+        guarded = op != "c" and number > 1  # one statement undoes itself when it fails, and one row is there or is not
+        if guarded:
+            self._connection.query("SAVEPOINT batch")
+        self._check_size(sql)
+        try:
+            found = int(self._connection.query(sql))
+        except pymysql.err.IntegrityError as error:
+            if error.args[0] not in (DUPLICATE_KEY, *FOREIGN_KEY):
+                raise
+            found = -1
+        if found == number:
+            return True
+        if guarded:
+            self._connection.query("ROLLBACK TO SAVEPOINT batch")
+        return False
+
+    def _misfits(self, statements: Statements, op: str, changes: Sequence[Change]) -> set[int]:
+        """Which rows a look finds not to fit; none where the look would be larger than a batch may be."""
+        found: set[int] = set()
+        befores, afters = [change.event.before for change in changes], [change.event.after for change in changes]
+        if op != "c":
+            equal = self._numbers(statements, statements.look_equal([row for row in befores if row is not None]))
+            if equal is None:
+                return found
+            found = set(range(len(changes))) - equal
+        if op != "d":
+            taken = statements.look_taken(befores, [row for row in afters if row is not None])
+            found |= (taken and self._numbers(statements, taken)) or set()
+        return found
+
+    def _numbers(self, statements: Statements, look: str) -> set[int] | None:
+        if len(look) > statements.max_bytes // 4 and len(look.encode()) > statements.max_bytes:
+            return None
+        with self._connection.cursor(Cursor) as cursor:
+            cursor.execute(look)
+            return {int(row[0]) for row in cursor.fetchall()}
+
+
+def _whole(statements: Statements, op: str, run: Sequence[Change]) -> Iterator[tuple[int, str]]:
+    """The batches of a run, as large as they may be: how many rows each has, and its statement."""
+    if op == "u":
+        parts: Iterator[tuple[Sequence[Any], str]] = statements.update_batches([_both(change) for change in run])
+    else:
+        cut = statements.insert_batches if op == "c" else statements.delete_batches
+        parts = cut([_one(change) for change in run])
+    return ((len(part), sql) for part, sql in parts)
+
+
+def _statement(statements: Statements, op: str, changes: Sequence[Change]) -> str:
+    """The statement of a part of a batch, which is no larger."""
+    if op == "u":
+        return statements.update([_both(change) for change in changes])
+    build = statements.insert if op == "c" else statements.delete
+    return build([_one(change) for change in changes])
+
+
+def _one(change: Change) -> Row:
+    row = change.event.after if change.event.before is None else change.event.before
+    assert row is not None
+    return row
+
+
+def _both(change: Change) -> tuple[Row, Row]:
+    before, after = change.event.before, change.event.after
+    assert before is not None
+    assert after is not None
+    return before, after
