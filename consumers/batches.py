@@ -1,7 +1,7 @@
 """A run of changes → guarded batches on the target. A batch is the check: it finds as many rows as it has, or is undone.
 
-Where it does not fit, one look says which of its rows do not, and split.py does the rest. The look locks what it finds and
-reads what is committed last. After a batch of a table that did not fit, the next one of its kind is looked at first.
+Where it does not fit, a look says which of its rows do not, and split.py does the rest. A look is a locking read, since those
+see what is committed last. After a batch of a table that did not fit, the next one of its kind is looked at first.
 """
 
 from __future__ import annotations
@@ -78,22 +78,19 @@ class Batches:
         return False
 
     def _misfits(self, statements: Statements, op: str, changes: Sequence[Change]) -> set[int]:
-        """Which rows a look finds not to fit; none where the look would be larger than a batch may be."""
-        found: set[int] = set()
+        """Which rows a look finds not to fit."""
         befores, afters = [change.event.before for change in changes], [change.event.after for change in changes]
+        found: set[int] = set()
         if op != "c":
-            equal = self._numbers(statements, statements.look_equal([row for row in befores if row is not None]))
-            if equal is None:
-                return found
-            found = set(range(len(changes))) - equal
+            found |= self._numbers(statements, statements.look_unequal([row for row in befores if row is not None]))
         if op != "d":
-            taken = statements.look_taken(befores, [row for row in afters if row is not None])
-            found |= (taken and self._numbers(statements, taken)) or set()
+            found |= self._numbers(statements, statements.look_taken(befores, [row for row in afters if row is not None]))
         return found
 
-    def _numbers(self, statements: Statements, look: str) -> set[int] | None:
-        if len(look) > statements.max_bytes // 4 and len(look.encode()) > statements.max_bytes:
-            return None
+    def _numbers(self, statements: Statements, look: str | None) -> set[int]:
+        """What a look finds; nothing where it is larger than a batch may be."""
+        if look is None or (len(look) > statements.max_bytes // 4 and len(look.encode()) > statements.max_bytes):
+            return set()
         with self._connection.cursor(Cursor) as cursor:
             cursor.execute(look)
             return {int(row[0]) for row in cursor.fetchall()}

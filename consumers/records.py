@@ -69,12 +69,16 @@ class ConflictRecorder:
 
     def write(self) -> None:
         """Write what was met since the last time: a new record, or what became of a pending one."""
+        new = []
         for resolved in self._met:
             place = _place(resolved)
             if place in self._known:
                 self._update(resolved, self._known[place])
             else:
-                self._insert(resolved)
+                new.append(self._record(resolved))
+        if new:
+            with self._control.connection.cursor() as cursor:
+                cursor.executemany(self._control.text("insert_conflict"), new)
         self._written += len(self._met)
         self._met.clear()
 
@@ -106,29 +110,30 @@ class ConflictRecorder:
         use_skip(self._control, (self._source, self._target), record.gtid, tables)
 
     def _insert(self, resolved: Resolved) -> int:
+        with self._control.connection.cursor() as cursor:
+            cursor.execute(self._control.text("insert_conflict"), self._record(resolved))
+            return int(cursor.lastrowid or 0)
+
+    def _record(self, resolved: Resolved) -> tuple[object, ...]:
+        """The values of `insert_conflict`."""
         change = resolved.change
         record, event = change.record, change.event
-        with self._control.connection.cursor() as cursor:
-            cursor.execute(
-                self._control.text("insert_conflict"),
-                (
-                    *_decided(resolved),
-                    self._control.topology.name,
-                    self._source,
-                    self._target,
-                    change.table.name,
-                    json.dumps(_key(change)),
-                    _image(change, event.before),
-                    _image(change, event.after),
-                    record.stream,
-                    record.sequence,
-                    event.order,
-                    record.gtid,
-                    record.committed_at,
-                    change.offset,
-                ),
-            )
-            return int(cursor.lastrowid or 0)
+        return (
+            *_decided(resolved),
+            self._control.topology.name,
+            self._source,
+            self._target,
+            change.table.name,
+            json.dumps(_key(change)),
+            _image(change, event.before),
+            _image(change, event.after),
+            record.stream,
+            record.sequence,
+            event.order,
+            record.gtid,
+            record.committed_at,
+            change.offset,
+        )
 
     def _update(self, resolved: Resolved, number: int) -> None:
         self._control.execute("update_conflict", *_decided(resolved), self._control.topology.name, number)

@@ -125,34 +125,34 @@ class Statements:
 
     # A batch that does not fit
 
-    def look_equal(self, images: Sequence[Row]) -> str:
-        """Lock and read those of a batch's rows that are as their images say: their numbers, counted from 0."""
+    def look_unequal(self, images: Sequence[Row]) -> str:
+        """Read, as committed last, which of a batch's rows are not as their images say: their numbers, counted from 0."""
         columns = tuple(zip(*images, strict=True))
         values = [self._literals(n, columns[n], self._to_compare) for n in self._compared]
-        return self._look(_tuples("ROW", [*values, map(str, range(len(images)))]), len(values), self._join + self._where)
+        number, missing = f"{self._list}.column_{len(values)}", self._names[self.plan.key[0]]
+        join = self._join.replace("STRAIGHT_JOIN", "LEFT JOIN", 1) + self._where.replace("WHERE", "AND", 1)
+        listed = _tuples("ROW", [*values, map(str, range(len(images)))])
+        return f"SELECT {number} FROM (VALUES {listed}) {join} WHERE {missing} IS NULL FOR UPDATE"
 
     def look_taken(self, befores: Sequence[Row | None], afters: Sequence[Row]) -> str | None:
-        """Lock the rows that have a key or a unique value that a batch wants to set, and read its rows' numbers. None: no look.
+        """Read likewise which of a batch's rows want a key or a unique value that a row has. None: none can.
 
         A key over a prefix is not looked at: no index finds its rows.
         """
         looks = []
-        for name, key, prefixes in zip(self.plan.target.indexes, self.plan.unique_keys, self.plan.prefixes, strict=True):
-            wanted = [
-                (str(n), after)
-                for n, (before, after) in enumerate(zip(befores, afters, strict=True))
-                if (before is None or any(before[k] != after[k] for k in key)) and not any(after[k] is None for k in key)
-            ]
-            if wanted and not any(prefixes):
-                numbers, rows = zip(*wanted, strict=True)
-                columns = tuple(zip(*rows, strict=True))
-                values = [self._literals(k, columns[k], self._to_compare) for k in key]
-                join = self._join_on(name, {k: f"{self._list}.column_{m}" for m, k in enumerate(key)})
-                looks.append(self._look(_tuples("ROW", [*values, numbers]), len(values), join))
+        for index, key, prefixes in zip(self.plan.target.indexes, self.plan.unique_keys, self.plan.prefixes, strict=True):
+            if any(prefixes):
+                continue
+            wanted = [[after[n] for n in key] for after in afters]
+            held = [before and [before[n] for n in key] for before in befores]
+            new = [n for n, (old, value) in enumerate(zip(held, wanted, strict=True)) if old != value and None not in value]
+            if new:
+                columns = zip(*(wanted[n] for n in new), strict=True)
+                values = [self._literals(n, column, self._to_compare) for n, column in zip(key, columns, strict=True)]
+                join = self._join_on(index, {n: f"{self._list}.column_{m}" for m, n in enumerate(key)})
+                listed = _tuples("ROW", [*values, map(str, new)])
+                looks.append(f"(SELECT {self._list}.column_{len(key)} FROM (VALUES {listed}) {join} FOR UPDATE)")
         return " UNION ALL ".join(looks) or None
-
-    def _look(self, values: str, number: int, join: str) -> str:
-        return f"(SELECT {self._list}.column_{number} FROM (VALUES {values}) {join} FOR UPDATE)"
 
     # One row
 

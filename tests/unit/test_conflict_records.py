@@ -36,6 +36,10 @@ class Noted:
         self.written.append((name, arguments))
         return ()
 
+    def executemany(self, name: str, rows: list[tuple[object, ...]]) -> None:
+        """Run a statement of a cursor for several rows."""
+        self.written += [(name, (row,)) for row in rows]
+
     def __enter__(self) -> "Noted":
         """As a cursor."""
         return self
