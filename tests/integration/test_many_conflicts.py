@@ -11,6 +11,9 @@ from typing import NamedTuple
 import pytest
 from topologies import World, eventually
 
+from bisync_topology import operate
+from bisync_topology.topology_file import load as load_topology
+
 pytestmark = pytest.mark.servers
 
 ROWS = int(
@@ -94,19 +97,30 @@ def change(world: World, table: str) -> None:
 
 
 def rate(world: World) -> float:
-    """Let the direction into west go on with what waits; rows/s until it is applied."""
-    wanted = world.direction()["applied_rows"] + ROWS
-    world.run("resume", "east", "west")
-    began = time.time()
-    eventually(lambda: world.direction()["applied_rows"] >= wanted, world.said, seconds=1800)
-    at = world.sql("west", f"SELECT applied_at FROM {world.control}.applied WHERE source_side = 'east'")[0][0]
+    """Let the direction into west go on with what waits; rows/s from its first commit to its last, by the applier's clock."""
+    sql = f"SELECT applied_rows, applied_at FROM {world.control}.applied WHERE source_side = 'east'"
+    with world.sides["west"].connect() as connection, connection.cursor() as cursor:
+        seen: list[tuple[int, int]] = []
+
+        def applied() -> bool:
+            cursor.execute(sql)
+            seen.extend(cursor.fetchall())
+            return seen[-1][0] - seen[0][0] == ROWS
+
+        applied()
+        operate.resume(load_topology(world.file, {}), "east", "west")
+        deadline = time.monotonic() + 60 + ROWS / 200
+        while not applied():
+            assert time.monotonic() < deadline, world.said()
+            time.sleep(0.02)
     pause(world)
-    return ROWS / (at / 1e6 - began)
+    first, last = next(row for row in seen if row[0] > seen[0][0]), seen[-1]
+    return (last[0] - first[0]) / ((last[1] - first[1]) / 1e6)
 
 
 def pause(world: World) -> None:
     """Hold the direction into west."""
-    world.run("pause", "east", "west")
+    operate.pause(load_topology(world.file, {}), "east", "west")
     eventually(lambda: world.direction()["state"] == "paused", world.said)
 
 

@@ -41,6 +41,8 @@ PURE = (
     "consumers.decision_table",
     "consumers.decision_page",
     "consumers.statements",
+    "consumers.row_identity",
+    "consumers.split",
     "consumers.long_rows",
     "consumers.long_statements",
     "bisync_topology.ddl",
