@@ -88,6 +88,7 @@ convergence: $(STAMP) ## 100,000 seeded histories of each convergent policy; `ma
 .PHONY: hammer
 hammer: $(STAMP) servers ## both sides on the same keys for five minutes under each convergent policy; `make test` takes seconds
 	BISYNC_TEST_HAMMER=300 $(BIN)/pytest tests/faults/test_hammer.py -s
+
 .PHONY: conflicts
 conflicts: $(STAMP) servers ## 10,000 conflicting rows among 1,000,000, twice: exactly they are found; rows/s beside those without
 	BISYNC_TEST_CONFLICTS_ROWS=1000000 $(BIN)/pytest tests/integration/test_many_conflicts.py -s --timeout 3600

@@ -25,7 +25,10 @@ class Batches:
     """Applies runs on one connection."""
 
     def __init__(self, connection: Connection[Any], check_size: Callable[[str], None], alone: Callable[[Change], None]) -> None:
-        """check_size: raises ApplyError for a statement that the server does not take. alone: do one change, whatever it meets."""
+        """check_size: raises ApplyError for a statement that the server does not take.
+
+        alone: does one change, whatever it meets.
+        """
         self._connection = connection
         self._check_size = check_size
         self._alone = alone

@@ -12,7 +12,7 @@ from bisync_topology.scope import TableRules
 from bisync_topology.topology import Direction, Policy
 from consumers.batches import Batches
 from consumers.changes import Change, runs
-from consumers.conflict import LocalRow
+from consumers.conflict import LocalRow, Rules
 from consumers.resolve import Resolved, resolve
 from consumers.statements import Pair, Statements
 from consumers.tables import AppliedTable
@@ -30,7 +30,8 @@ Found = tuple[int, str | None, str, tuple[LocalRow, ...]]
 def changes_of(made: Statements, policy: str, events: Sequence[tuple[str, Row | None, Row | None]]) -> list[Change]:
     """Changes of one transaction."""
     settings = replace(TableRules(DIRECTION).settings("guard", "t"), on_conflict=Policy(policy))
-    table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, statements=made)
+    rules = Rules(Policy(policy))
+    table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, rules=rules, statements=made)
     record = cast("TransactionRecord", None)
     return [Change(table, RowEvent(1, n, op, before, after), record, 0) for n, (op, before, after) in enumerate(events)]
 
@@ -44,12 +45,19 @@ def told(met: Sequence[Resolved]) -> list[Found]:
     ]
 
 
-def split(applier: Applier, changes: Sequence[Change], batches: Batches | None = None) -> list[Found]:
-    """Apply changes as the pipeline does; gives the conflicts."""
+def ready(applier: Applier) -> tuple[Batches, list[Resolved]]:
+    """Batches on the applier's connection, and what is met by them."""
     met: list[Resolved] = []
-    batches = batches or Batches(applier.cursor.connection, lambda sql: None)
+    connection = applier.cursor.connection
+    return Batches(connection, lambda sql: None, lambda change: met.append(resolve(connection, change, lambda sql: None))), met
+
+
+def split(applier: Applier, changes: Sequence[Change], batches: tuple[Batches, list[Resolved]] | None = None) -> list[Found]:
+    """Apply changes as the pipeline does; gives the conflicts."""
+    applied, met = batches or ready(applier)
+    met.clear()
     for table, op, run in runs(changes):
-        batches.apply(table, op, run, met.append)
+        applied.apply(table, op, run)
     return told(met)
 
 
@@ -134,7 +142,7 @@ def test_the_look_finds_what_another_session_committed(applier: Applier) -> None
     assert len(applier.rows(made)) == 300
     applier.as_admin(f"UPDATE {name} SET n = 5 WHERE id IN ('007', '150')")
     applier.as_admin(f"DELETE FROM {name} WHERE id = '299'")
-    batches = Batches(applier.cursor.connection, lambda sql: None)
+    batches = ready(applier)
     for op, value in (("u", 1), ("u", 2), ("d", 3)):
         events = [(op, (row[0], row[1], value - 1), None if op == "d" else (row[0], row[1], value)) for row in rows]
         kinds = ("delete_differs", "delete_missing") if op == "d" else ("update_differs", "update_missing")
