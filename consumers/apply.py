@@ -26,6 +26,7 @@ from bisync_topology.errors import ApplyError, Where
 from bisync_topology.ownership import LOCK_TIMEOUT
 from consumers.batches import Batches
 from consumers.changes import Change, runs
+from consumers.conflict import LocalRow
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
@@ -69,10 +70,9 @@ class Writer:
         """
         for table, op, run in runs(changes):
             if op == REFRESH:
-                for change in run:
-                    resolve(self._connection, change, self._check_size)  # the arbiter has it on record
-                continue
-            self._batches.apply(table, op, run)
+                self._batches.refresh(table, run)
+            else:
+                self._batches.apply(table, op, run)
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
         if self._kept and changes:
@@ -124,8 +124,10 @@ class Writer:
         self._kept.clear()
         self._connection.rollback()
 
-    def _resolve(self, change: Change) -> None:
-        self.conflicts.add(resolve(self._connection, change, self._check_size, self._send_back))
+    def _resolve(self, change: Change, found: tuple[LocalRow, ...] | None) -> None:
+        resolved = resolve(self._connection, change, self._check_size, self._send_back, found)
+        if change.event.op != REFRESH:  # of that the arbiter has the record
+            self.conflicts.add(resolved)
 
     def _query(self, sql: str) -> int:
         self._check_size(sql)

@@ -14,20 +14,28 @@ from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
 from consumers.changes import Change
+from consumers.conflict import LocalRow
 from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY
 from consumers.split import apply_split
 from consumers.statements import Statements
 from consumers.tables import AppliedTable
 from schemas.records import Row
 
+_READ_TOGETHER = 20  # rows that are done one by one
+
 
 class Batches:
     """Applies runs on one connection."""
 
-    def __init__(self, connection: Connection[Any], check_size: Callable[[str], None], alone: Callable[[Change], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        check_size: Callable[[str], None],
+        alone: Callable[[Change, tuple[LocalRow, ...] | None], None],
+    ) -> None:
         """check_size: raises ApplyError for a statement that the server does not take.
 
-        alone: does one change, whatever it meets.
+        alone: does one change, whatever it meets; its local rows are given where they have been read, and locked.
         """
         self._connection = connection
         self._check_size = check_size
@@ -42,25 +50,60 @@ class Batches:
             self._one_batch(table, op, run[start : start + number], sql)
             start += number
 
+    def refresh(self, table: AppliedTable, run: Sequence[Change]) -> None:
+        """Let rows be as the arbiter has them, whatever is here; of most of them a look says that they are."""
+        statements = table.statements
+        assert statements is not None
+        for start in range(0, len(run), statements.max_rows):
+            some = run[start : start + statements.max_rows]
+            if len(some) == 1 or not statements.apart([_images(change) for change in some], range(len(some))):
+                for change in some:
+                    self._alone(change, None)
+                continue
+            present = [n for n, change in enumerate(some) if change.event.after is not None]
+            look = statements.look_unequal([_one(some[n]) for n in present]) if present else None
+            fits = (
+                {present[n] for n in self._numbers(statements, look)} ^ set(present) if self._small(statements, look) else set()
+            )
+            self._one_by_one(statements, [change for n, change in enumerate(some) if n not in fits])
+
     def _one_batch(self, table: AppliedTable, op: str, changes: Sequence[Change], sql: str) -> None:
         statements, kind = table.statements, (table.name, op)
         assert statements is not None
         whole = len(changes)
 
-        def batch(start: int, end: int) -> bool:
-            text = sql if end - start == whole else _statement(statements, op, changes[start:end])
-            return self._fits(op, end - start, text)
+        def batch(rows: Sequence[int]) -> bool:
+            text = sql if len(rows) == whole else _statement(statements, op, [changes[n] for n in rows])
+            return self._fits(op, len(rows), text)
 
-        def misfits(start: int, end: int) -> set[int]:
-            return {start + n for n in self._misfits(statements, op, changes[start:end])}
+        def misfits(rows: Sequence[int]) -> set[int]:
+            return {rows[n] for n in self._misfits(statements, op, [changes[n] for n in rows])}
 
-        def alone(n: int) -> None:
-            self._alone(changes[n])
+        def apart(rows: Sequence[int], chosen: Sequence[int]) -> bool:
+            return statements.apart([_images(changes[n]) for n in rows], [rows.index(n) for n in chosen])
 
-        if apply_split(whole, look_first=kind in self._doubtful, batch=batch, misfits=misfits, alone=alone):
+        def alone(rows: Sequence[int]) -> None:
+            self._one_by_one(statements, [changes[n] for n in rows])
+
+        looked = kind in self._doubtful
+        if apply_split(whole, look_first=looked, batch=batch, misfits=misfits, apart=apart, alone=alone):
             self._doubtful.add(kind)
         else:
             self._doubtful.discard(kind)
+
+    def _one_by_one(self, statements: Statements, changes: Sequence[Change]) -> None:
+        """Changes that are apart, whatever they meet; their rows are read, and locked, some at a time."""
+        for start in range(0, len(changes), _READ_TOGETHER):
+            some = changes[start : start + _READ_TOGETHER]
+            look = statements.lock_all([_images(change) for change in some]) if len(some) > 1 else ""
+            found: list[tuple[LocalRow, ...] | None] = [None] * len(some)
+            if look and len(look) < statements.max_bytes // 4:
+                with self._connection.cursor(Cursor) as cursor:
+                    cursor.execute(look)
+                    rows = cursor.fetchall()
+                found = [statements.local_rows(row[1:] for row in rows if int(row[0]) == n) for n in range(len(some))]
+            for change, local in zip(some, found, strict=True):
+                self._alone(change, local)
 
     def _fits(self, op: str, number: int, sql: str) -> bool:
         """Run a batch; False where not every row was as its source saw it, with nothing of the batch done."""
@@ -90,9 +133,13 @@ class Batches:
             found |= self._numbers(statements, statements.look_taken(befores, [row for row in afters if row is not None]))
         return found
 
+    @staticmethod
+    def _small(statements: Statements, look: str | None) -> bool:
+        return look is not None and (len(look) <= statements.max_bytes // 4 or len(look.encode()) <= statements.max_bytes)
+
     def _numbers(self, statements: Statements, look: str | None) -> set[int]:
         """What a look finds; nothing where it is larger than a batch may be."""
-        if look is None or (len(look) > statements.max_bytes // 4 and len(look.encode()) > statements.max_bytes):
+        if look is None or not self._small(statements, look):
             return set()
         with self._connection.cursor(Cursor) as cursor:
             cursor.execute(look)
@@ -115,6 +162,10 @@ def _statement(statements: Statements, op: str, changes: Sequence[Change]) -> st
         return statements.update([_both(change) for change in changes])
     build = statements.insert if op == "c" else statements.delete
     return build([_one(change) for change in changes])
+
+
+def _images(change: Change) -> tuple[Row | None, Row | None]:
+    return change.event.before, change.event.after
 
 
 def _one(change: Change) -> Row:

@@ -12,7 +12,8 @@ from pymysql.cursors import Cursor
 from consumers.changes import Change
 from consumers.conflict import Decision, LocalRow, decide, decide_refused
 from consumers.refresh import SendBack, refresh_of
-from schemas.records import REFRESH
+from consumers.statements import Statements
+from schemas.records import REFRESH, RowEvent
 
 DUPLICATE_KEY = 1062
 FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
@@ -28,12 +29,16 @@ class Resolved(NamedTuple):
 
 
 def resolve(
-    connection: Connection[Any], change: Change, check_size: Callable[[str], None], send_back: SendBack | None = None
+    connection: Connection[Any],
+    change: Change,
+    check_size: Callable[[str], None],
+    send_back: SendBack | None = None,
+    found: tuple[LocalRow, ...] | None = None,
 ) -> Resolved:
     """Apply one change by the decision table; of a pending decision nothing is done.
 
     check_size: raises ApplyError for a statement that the server does not take. send_back: where this side judges, what the
-    other side has to be told. Raises pymysql.err.MySQLError.
+    other side has to be told. found: the local rows, where they have been read, and locked. Raises pymysql.err.MySQLError.
     """
     statements = change.table.statements
     assert statements is not None
@@ -41,11 +46,7 @@ def resolve(
     if event.op == REFRESH:
         rules = rules._replace(forced=True)
     for attempt in range(_ATTEMPTS):
-        with connection.cursor(Cursor) as cursor:
-            look = statements.lock_rows(event.before, event.after)
-            check_size(look)
-            cursor.execute(look)
-            local = statements.local_rows(cursor.fetchall())
+        local = found if found is not None and not attempt else _look(connection, statements, event, check_size)
         decision = decide(event, local, rules)
         told = send_back if rules.judging and not decision.clean else None
         several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
@@ -71,6 +72,16 @@ def resolve(
             continue
         break
     return Resolved(change, decision, local)
+
+
+def _look(
+    connection: Connection[Any], statements: Statements, event: RowEvent, check_size: Callable[[str], None]
+) -> tuple[LocalRow, ...]:
+    with connection.cursor(Cursor) as cursor:
+        look = statements.lock_rows(event.before, event.after)
+        check_size(look)
+        cursor.execute(look)
+        return statements.local_rows(cursor.fetchall())
 
 
 def _do(connection: Connection[Any], sql: str, *, forced: bool) -> None:

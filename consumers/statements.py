@@ -10,12 +10,12 @@ One row needs no list: its statement has the values in place, which is half as m
 Statements are finished text for a utf8mb4 connection, to be executed without parameters: `%` has no meaning in them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from consumers.conflict import Action, Delete, Insert, LocalRow
-from consumers.row_identity import TEXTUAL, Pair, distinct_prefix, row_identity
+from consumers.row_identity import TEXTUAL, Pair, apart, distinct_prefix, row_identity, unique_keys
 from consumers.target import TablePlan, quote_name
 from schemas.charsets import charset
 from schemas.parts import LONG_BYTES
@@ -70,6 +70,7 @@ class Statements:
         self._to_write = [written_literal_of(column) for column in columns]
         self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
         self._identity = row_identity(plan)
+        self._unique = unique_keys(plan)
         shortened = {n for n in set(self._long) - set(plan.key) if columns[n].kind in ("text", "binary")}
         self.shortens = bool(shortened)  # of a row that is read, a long value is its digest
         self._whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
@@ -154,6 +155,10 @@ class Statements:
                 looks.append(f"(SELECT {self._list}.column_{len(key)} FROM (VALUES {listed}) {join} FOR UPDATE)")
         return " UNION ALL ".join(looks) or None
 
+    def apart(self, images: Sequence[Sequence[Row | None]], chosen: Collection[int]) -> bool:
+        """Whether none of the chosen changes shares a key value with another one, so that their order is of no matter."""
+        return apart(self._unique, images, chosen)
+
     # One row
 
     def lock_rows(self, before: Row | None, after: Row | None) -> str:
@@ -162,6 +167,13 @@ class Statements:
         They are the row at the before image's key, and all that hold the primary key or a unique value of the after
         image. The server says whether they equal the images, by the comparison that the batches make.
         """
+        return " UNION ALL ".join(self._reads(before, after))
+
+    def lock_all(self, images: Iterable[tuple[Row | None, Row | None]]) -> str:
+        """The same for several changes at once; each row of the answer begins with its change's number, counted from 0."""
+        return " UNION ALL ".join(read for n, pair in enumerate(images) for read in self._reads(*pair, number=f"{n}, "))
+
+    def _reads(self, before: Row | None, after: Row | None, number: str = "") -> Iterator[str]:
         wanted: dict[str, int] = {}  # condition → roles
         if before is not None:
             wanted[self._match(before, self.plan.key, self.plan.prefixes[0])] = _AT_BEFORE
@@ -174,11 +186,9 @@ class Statements:
         is_before = "0" if before is None else f"({self._condition(before, guarded=True)})"
         is_after = "0" if after is None else f"({self._condition(after, guarded=True)})"
         values = ", ".join(self._read)
-        return " UNION ALL ".join(
-            f"(SELECT {roles}, {is_before if roles & _AT_BEFORE else 0}, {is_after if roles & _AT_AFTER else 0}, {values}"
-            f" FROM {self._table} WHERE {condition} FOR UPDATE)"
-            for condition, roles in wanted.items()
-        )
+        for condition, roles in wanted.items():
+            equal = f"{is_before if roles & _AT_BEFORE else 0}, {is_after if roles & _AT_AFTER else 0}"
+            yield f"(SELECT {number}{roles}, {equal}, {values} FROM {self._table} WHERE {condition} FOR UPDATE)"
 
     def local_rows(self, fetched: Iterable[Sequence[Any]]) -> tuple[LocalRow, ...]:
         """The rows that `lock_rows` found, each once."""

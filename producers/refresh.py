@@ -14,9 +14,10 @@ from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from producers.items import Refresh, Rows
-from producers.overlaps import MAX_VALUES, KeyValue, OverlapIndex
+from producers.overlaps import MAX_VALUES, OverlapIndex
 from producers.tables import CapturedTable
 from schemas.images import ABSENT, MARK, PRESENT
+from schemas.key_values import KeyValue
 from schemas.records import Row
 
 _SPOOL_BYTES = 16 << 20  # of rows that are held in memory

@@ -19,10 +19,10 @@ from bisync_topology.errors import CaptureError, Where
 from producers.events import HEADER_BYTES
 from producers.long_values import LARGE_BYTES
 from producers.map_fields import packed_int
-from producers.overlaps import KeyPart, Keys
 from producers.rows import ImagesDecoder, compile_decoder
 from producers.table_map import parse_table_map, table_name
 from schemas.envelope import RowEncoder
+from schemas.key_values import KeyPart, Keys
 from schemas.parts import LONG_BYTES
 from schemas.records import Row
 from schemas.tables import Column, Table

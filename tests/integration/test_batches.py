@@ -37,10 +37,10 @@ def changes_of(made: Statements, policy: str, events: Sequence[tuple[str, Row | 
 
 
 def told(met: Sequence[Resolved]) -> list[Found]:
-    """The conflicts among what was met, each with all that was found of it."""
+    """The conflicts among what was met, each with all that was found of it, in the order of the changes."""
     return [
         (each.change.event.order, each.decision.type, each.decision.decision, each.local)
-        for each in met
+        for each in sorted(met, key=lambda each: each.change.event.order)
         if each.decision.type is not None
     ]
 
@@ -49,7 +49,11 @@ def ready(applier: Applier) -> tuple[Batches, list[Resolved]]:
     """Batches on the applier's connection, and what is met by them."""
     met: list[Resolved] = []
     connection = applier.cursor.connection
-    return Batches(connection, lambda sql: None, lambda change: met.append(resolve(connection, change, lambda sql: None))), met
+
+    def alone(change: Change, found: tuple[LocalRow, ...] | None) -> None:
+        met.append(resolve(connection, change, lambda sql: None, None, found))
+
+    return Batches(connection, lambda sql: None, alone), met
 
 
 def split(applier: Applier, changes: Sequence[Change], batches: tuple[Batches, list[Resolved]] | None = None) -> list[Found]:

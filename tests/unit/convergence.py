@@ -25,11 +25,11 @@ from consumers.tables import AppliedTable
 from consumers.target import TargetTable, plan
 from producers.checkpoint import Checkpoint, checkpoint_of
 from producers.items import KIND_ROWS, End, Head, Item, Refresh, Rows
-from producers.overlaps import KeyPart, Keys
 from producers.publish import Publisher
 from producers.tables import CapturedTable
 from schemas.envelope import RowDecoder, RowEncoder
 from schemas.images import ABSENT, MARK, PRESENT
+from schemas.key_values import KeyPart, Keys
 from schemas.list_records import transaction_decoder
 from schemas.records import REFRESH, Row
 from schemas.tables import Column, Table

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers import overlaps
-from producers.overlaps import WILD, KeyPart, Keys, OverlapIndex
+from producers.overlaps import OverlapIndex
+from schemas.key_values import WILD, KeyPart, Keys
 from schemas.tables import Column
 
 TEXT = Column(name="name", kind="text", sql_type="varchar(20)", charset="utf8mb4")
