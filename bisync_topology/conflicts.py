@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +12,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bisync_topology.conflict_json import conflict_json
 from bisync_topology.errors import CheckFailed, UsageError
 from bisync_topology.object_patterns import parse
 from bisync_topology.sides import open_control
-from bisync_topology.status import utc
 from bisync_topology.topology import Topology
 
 _ID = re.compile(r"(.+)-([1-9]\d*)")
+_COLUMNS = (  # of list_conflicts and read_conflict
+    *("id", "at", "source_side", "table_name", "row_key", "type", "policy", "decision", "before_image", "incoming_image"),
+    *("local_rows", "gtid", "list_offset", "committed_at", "resolution"),
+)
 _STYLES = {"pending": "bold red", "source": "green", "target": "cyan", "merged": "green", "skipped": "yellow"}
 
 
@@ -40,14 +43,12 @@ def find(topology: Topology, wanted: Filter) -> list[dict[str, Any]]:
 
     Raises UsageError for a side that there is not and a pattern that is none, Unreachable, CheckFailed where nothing has run.
     """
-    for side in (wanted.from_, wanted.to):
-        if side is not None and side not in topology.sides:
-            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
+    check_sides(topology, wanted)
     arguments = (
         topology.name,
         wanted.from_,
         wanted.from_,
-        *2 * (_like(wanted.table),),
+        *2 * (like(wanted.table),),
         *2 * (",".join(wanted.types),),
         *2 * (",".join(wanted.decisions),),
         wanted.limit or 2**62,
@@ -80,8 +81,15 @@ def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def _like(pattern: str | None) -> str | None:
-    """A pattern as in `objects` for SQL's LIKE over `db.table`."""
+def check_sides(topology: Topology, wanted: Filter) -> None:
+    """Raise UsageError for a side that there is not."""
+    for side in (wanted.from_, wanted.to):
+        if side is not None and side not in topology.sides:
+            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
+
+
+def like(pattern: str | None) -> str | None:
+    """Give a pattern as in `objects` for SQL's LIKE over `db.table`."""
     if pattern is None:
         return None
     try:
@@ -92,24 +100,7 @@ def _like(pattern: str | None) -> str | None:
 
 
 def _as_json(side: str, row: Sequence[Any]) -> dict[str, Any]:
-    number, at, source, table, key, kind, policy, decision, before, incoming, local, gtid, offset, committed_at = row
-    return {
-        "id": f"{side}-{number}",
-        "at": utc(at),
-        "from": source,
-        "to": side,
-        "table": table,
-        "key": json.loads(key),
-        "type": kind,
-        "policy": policy,
-        "decision": decision,
-        "before": None if before is None else json.loads(before),
-        "incoming": None if incoming is None else json.loads(incoming),
-        "local": json.loads(local),
-        "gtid": gtid,
-        "offset": offset,
-        "committed_at": utc(committed_at),
-    }
+    return conflict_json({**dict(zip(_COLUMNS, row, strict=True)), "target_side": side})
 
 
 def show_list(conflicts: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
@@ -130,7 +121,7 @@ def show_list(conflicts: Sequence[Mapping[str, Any]], console: Console | None = 
             ", ".join(f"{name}={value}" for name, value in each["key"].items()),
             each["type"],
             each["policy"],
-            Text(each["decision"], _STYLES.get(each["decision"], "")),
+            _decision(each),
         )
     console.print(table)
 
@@ -138,10 +129,9 @@ def show_list(conflicts: Sequence[Mapping[str, Any]], console: Console | None = 
 def show_one(conflict: Mapping[str, Any], console: Console | None = None) -> None:
     """The rows side by side, a line a column; what differs from the row before the change, or between the rows, is marked."""
     console = console or Console(highlight=False)
-    decision = Text(conflict["decision"], _STYLES.get(conflict["decision"], ""))
     console.print(
         Text.assemble((conflict["id"], "bold"), f"  {conflict['type']} in {conflict['table']}, policy {conflict['policy']}: "),
-        decision,
+        _decision(conflict),
         sep="",
     )
     console.print(
@@ -167,6 +157,37 @@ def show_one(conflict: Mapping[str, Any], console: Console | None = None) -> Non
         cells = [Text("no row", "dim") if value is None else Text(value, "yellow" if differ else "") for value in values]
         table.add_row(Text("≠" if differ else "", "yellow"), name, *cells)
     console.print(table)
+    if conflict["decision"] == "pending":
+        for line in ways_out(conflict):
+            console.print(line, soft_wrap=True)
+
+
+def ways_out(conflict: Mapping[str, Any]) -> list[str]:
+    """What to do about a pending conflict, line by line."""
+    direction = f"{conflict['from']} {conflict['to']}"
+    resolve = f"bisync-topology conflicts resolve {conflict['id']} --use"
+    resume = f"bisync-topology resume {direction}"
+    if conflict["resolution"] is not None:
+        other = "target" if conflict["resolution"] == "source" else "source"
+        return [
+            f"decided, and not applied yet: {conflict['resolution']}",
+            f"  {resume:60} applies it",
+            f"  {f'{resolve} {other}':60} decides otherwise",
+        ]
+    return [
+        "the direction stops here. One of",
+        f"  {f'{resolve} source':60} the change is put, whatever is here",
+        f"  {f'{resolve} target':60} the rows here stay",
+        "  mend the rows by hand, or set another `on_conflict` in topology.yaml and start the processes again",
+        f"then {resume}",
+        f"or   bisync-topology skip {direction} --gtid {conflict['gtid']} --reason …    passes the whole transaction",
+    ]
+
+
+def _decision(conflict: Mapping[str, Any]) -> Text:
+    """What was done; of a pending one also what is to be done."""
+    stored = conflict["resolution"] if conflict["decision"] == "pending" else None
+    return Text(f"pending: {stored}" if stored else conflict["decision"], _STYLES.get(conflict["decision"], ""))
 
 
 def _text(value: object) -> str:

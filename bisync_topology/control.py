@@ -7,10 +7,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import pymysql.err
 from pymysql.connections import Connection
 
 from bisync_topology.topology import Topology
 
+DUPLICATE_COLUMN = 1060
 TABLES = ("applied", "applied_offsets", "conflicts", "refreshes", "ddl_log", "directions", "processes", "heartbeat")
 
 
@@ -21,6 +23,13 @@ def statements() -> dict[str, str]:
     parts = re.split(r"^-- name: (\w+)$", text, flags=re.MULTILINE)[1:]
     bodies = ("\n".join(line for line in body.splitlines() if not line.startswith("--")) for body in parts[1::2])
     return {name: body.strip().rstrip(";") for name, body in zip(parts[::2], bodies, strict=True)}
+
+
+@cache
+def added_columns() -> dict[tuple[str, str], str]:
+    """(table, column) → the statement that adds it: of columns that came after the table's first version."""
+    altered = ((name, re.match(r"ALTER TABLE \{c\}\.(\w+) ADD COLUMN (\w+) ", text)) for name, text in statements().items())
+    return {(found[1], found[2]): name for name, found in altered if found is not None}
 
 
 class Control:
@@ -47,18 +56,30 @@ class Control:
         return statements()[name].replace("{c}", self._schema)
 
     def create(self) -> None:
-        """Create the control schema and its tables where they are missing, and the rows of every direction and side."""
+        """Create what is missing: the control schema, its tables, their columns, and the rows of every direction and side."""
         with self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", (self.topology.control_schema,)
+                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s",
+                (self.topology.control_schema,),
             )
-            present = {row[0] for row in cursor.fetchall()}
+            columns = set(cursor.fetchall())
+            present = {table for table, _ in columns}
             if not present:
                 cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self._schema}".replace("%%", "%"))
         for table in TABLES:
             if table not in present:
                 self.execute(f"create_{table}")
+        for (table, column), statement in added_columns().items():
+            if table in present and (table, column) not in columns:
+                self._add_column(statement)
         for direction in self.topology.directions:
             self.execute("insert_direction", self.topology.name, direction.from_, direction.to)
         for side in self.topology.sides:
             self.execute("insert_heartbeat", self.topology.name, side, 0)
+
+    def _add_column(self, statement: str) -> None:
+        try:
+            self.execute(statement)
+        except pymysql.err.MySQLError as error:
+            if error.args[0] != DUPLICATE_COLUMN:  # another process has just added it
+                raise

@@ -56,8 +56,10 @@ CREATE TABLE IF NOT EXISTS {c}.conflicts (
   gtid VARCHAR(120) NOT NULL,
   committed_at BIGINT NOT NULL COMMENT 'of the change at its source, microseconds since 1970 UTC',
   list_offset BIGINT NOT NULL COMMENT 'of its transaction in the list of the source side',
+  resolution VARCHAR(16) NULL COMMENT 'what somebody has decided about a pending one: source, target',
   PRIMARY KEY (id),
-  KEY (topology, source_side, sequence)
+  KEY (topology, source_side, sequence),
+  KEY aged (topology, source_side, at)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 -- name: create_refreshes
@@ -130,6 +132,16 @@ CREATE TABLE IF NOT EXISTS {c}.heartbeat (
   PRIMARY KEY (topology, side)
 ) ENGINE=InnoDB;
 
+-- Columns that came later: each is added to a table that was made without it, by whichever process starts first.
+
+-- name: add_applied_seen
+ALTER TABLE {c}.applied ADD COLUMN seen BIGINT NOT NULL DEFAULT 0
+ COMMENT 'the least of this side that the source had applied before what the commit applied';
+
+-- name: add_conflicts_resolution
+ALTER TABLE {c}.conflicts ADD COLUMN resolution VARCHAR(16) NULL
+ COMMENT 'what somebody has decided about a pending one: source, target', ADD KEY aged (topology, source_side, at);
+
 -- name: get_lock
 SELECT GET_LOCK(%s, %s);
 
@@ -190,7 +202,9 @@ SELECT source_side, stream, sequence, gtid, committed_at, applied_at, barrier, a
  dropped_own_origin, dropped_repeated, conflicts FROM {c}.applied WHERE topology = %s;
 
 -- name: insert_applied
-INSERT INTO {c}.applied VALUES (%s, %s, %s, 0, 0, 0, '', 0, %s, 0, 0, 0, 0, 0, 0, 0, 0);
+INSERT INTO {c}.applied (topology, source_side, stream, applied_at, first_sequence, sequence, transactions, gtid, committed_at,
+ barrier, applied_transactions, applied_rows, dropped_own_origin, dropped_repeated, conflicts, already_applied)
+ VALUES (%s, %s, %s, %s, 0, 0, 0, '', 0, 0, 0, 0, 0, 0, 0, 0);
 
 -- name: move_applied
 -- Compare and set: no matched row means that another process has moved it, and nothing may be written.
@@ -214,26 +228,42 @@ INSERT INTO {c}.conflicts (at, type, policy, decision, local_rows, topology, sou
  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s);
 
 -- name: update_conflict
-UPDATE {c}.conflicts SET at = %s, type = %s, policy = %s, decision = %s, local_rows = %s WHERE topology = %s AND id = %s;
+-- A change that fits by now has no type: the record keeps that of the conflict that it was.
+UPDATE {c}.conflicts SET at = %s, type = COALESCE(%s, type), policy = %s, decision = %s, local_rows = %s
+ WHERE topology = %s AND id = %s;
 
 -- name: pending_conflicts
-SELECT id, sequence, event_order FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s
+SELECT id, sequence, event_order, resolution FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND stream = %s
  AND decision = 'pending';
 
 -- name: close_pending
-UPDATE {c}.conflicts SET decision = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s
+UPDATE {c}.conflicts SET at = %s, decision = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s
  AND decision = 'pending';
+
+-- name: resolve_conflicts
+-- Filters as in list_conflicts; id 0: any.
+UPDATE {c}.conflicts SET resolution = %s WHERE topology = %s AND source_side = %s AND stream = %s AND decision = 'pending'
+ AND (%s = 0 OR id = %s) AND (%s IS NULL OR table_name LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s));
+
+-- name: leave_pending
+-- Of a direction that is begun anew: they will never be applied.
+UPDATE {c}.conflicts SET at = %s, decision = 'skipped' WHERE topology = %s AND source_side = %s AND decision = 'pending';
+
+-- name: delete_conflicts
+-- Settled ones that are older than they are kept, the oldest first.
+DELETE FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND at < %s AND decision <> 'pending'
+ ORDER BY at LIMIT %s;
 
 -- name: list_conflicts
 -- Newest first; an absent filter is NULL or empty.
 SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
- list_offset, committed_at FROM {c}.conflicts WHERE topology = %s AND (%s IS NULL OR source_side = %s)
+ list_offset, committed_at, resolution FROM {c}.conflicts WHERE topology = %s AND (%s IS NULL OR source_side = %s)
  AND (%s IS NULL OR table_name LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s)) AND (%s = '' OR FIND_IN_SET(decision, %s))
  ORDER BY id DESC LIMIT %s;
 
 -- name: read_conflict
 SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
- list_offset, committed_at FROM {c}.conflicts WHERE topology = %s AND id = %s;
+ list_offset, committed_at, resolution FROM {c}.conflicts WHERE topology = %s AND id = %s;
 
 -- name: insert_ddl
 INSERT INTO {c}.ddl_log (topology, source_side, at, statement, state, why, stream, sequence, gtid)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 REPLICATION = ("REPLICATION SLAVE", "REPLICATION CLIENT")
 ROWS = ("SELECT", "INSERT", "UPDATE", "DELETE")
-CONTROL = (*ROWS, "CREATE")
+CONTROL = (*ROWS, "CREATE", "ALTER")  # a later version adds columns
 _ALL = "ALL PRIVILEGES"
 _NAME = r"`(?:[^`]|``)*`|\*"
 _LINE = re.compile(rf"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?:TABLE )?(?P<db>{_NAME})\.(?P<table>{_NAME}) (?:TO|FROM) ")

@@ -13,7 +13,7 @@ from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageE
 from bisync_topology.kafka_access import CREATE, TOPIC, Access, denied, is_denied, missing_access
 from bisync_topology.mysql import DEAD_SECONDS, HEARTBEAT_SECONDS
 from bisync_topology.topology import Topology
-from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
+from schemas.topics import checkpoints_topic, conflicts_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
 
 ADMIN_TIMEOUT = 15.0  # seconds
 # A broker that does not answer a request for so long counts as away; the client's default is a minute, and for a transactional
@@ -152,8 +152,8 @@ def _kind(rule: Rule) -> type[Unreachable] | type[CheckFailed]:
 def control_topics(topology: Topology, only: str | None = None) -> dict[str, tuple[int, Mapping[str, str]]]:
     """Topics that every topology has → (partitions, settings); only: those of one side.
 
-    Checkpoints and schemas have a partition a side: readers see committed records only up to the oldest open transaction of
-    the partition, and another side's must not hide ours.
+    Checkpoints, schemas and conflicts have a partition a side: readers see committed records only up to the oldest open
+    transaction of the partition, and another side's must not hide ours.
     """
     # small segments, as compaction leaves the one that is written to alone and every start reads all of it
     compacted = {
@@ -163,9 +163,11 @@ def control_topics(topology: Topology, only: str | None = None) -> dict[str, tup
         "min.cleanable.dirty.ratio": "0.1",
         "max.message.bytes": str(4 << 20),
     }
+    kept = {"retention.ms": str(topology.conflicts.retention_ms)}
     topics: dict[str, tuple[int, Mapping[str, str]]] = {
         checkpoints_topic(topology.name): (len(topology.sides), compacted),
         schemas_topic(topology.name): (len(topology.sides), compacted),
+        conflicts_topic(topology.name): (len(topology.sides), event_topic_settings(topology) | kept),
     }
     for side in topology.sides if only is None else (only,):
         topics[transactions_topic(topology.name, side)] = (1, event_topic_settings(topology))
@@ -183,7 +185,7 @@ def event_topic_settings(topology: Topology) -> dict[str, str]:
 
 
 def side_partition(topology: Topology, side: str) -> int:
-    """A side's partition of the checkpoints and schemas topics."""
+    """A side's partition of the topics of checkpoints, schemas and conflicts."""
     return sorted(topology.sides).index(side)
 
 

@@ -15,7 +15,15 @@ from confluent_kafka.admin import AdminClient
 
 from bisync_topology.errors import CheckFailed
 from bisync_topology.topology import Topology
-from schemas.topics import checkpoints_topic, consumer_group, ddl_topic, schemas_topic, side_prefix, transactions_topic
+from schemas.topics import (
+    checkpoints_topic,
+    conflicts_topic,
+    consumer_group,
+    ddl_topic,
+    schemas_topic,
+    side_prefix,
+    transactions_topic,
+)
 
 READ, WRITE, CREATE, DESCRIBE = "Read", "Write", "Create", "Describe"
 TOPIC, GROUP, TRANSACTIONAL_ID = "topic", "group", "transactional-id"
@@ -53,7 +61,8 @@ def producer_id(name: str, side: str) -> str:
 def producer_access(topology: Topology, side: str) -> list[Access]:
     """What `producer SIDE` needs; `init --reset SIDE OTHER` too."""
     name = topology.name
-    own = [Access(operation, *place) for place in _side_topics(name, side) for operation in (CREATE, WRITE, READ)]
+    topics = _side_topics(name, side, conflicts_topic(name))
+    own = [Access(operation, *place) for place in topics for operation in (CREATE, WRITE, READ)]
     return [*own, Access(DESCRIBE, GROUP, reader_group(name)), Access(WRITE, TRANSACTIONAL_ID, producer_id(name, side))]
 
 
@@ -72,10 +81,10 @@ def reader_access(topology: Topology) -> list[Access]:
     return [Access(READ, TOPIC, checkpoints_topic(name)), *lists, see, Access(DESCRIBE, GROUP, reader_group(name))]
 
 
-def _side_topics(name: str, side: str) -> Iterator[tuple[str, str, bool]]:
-    """(kind, name, prefixed) of the topics of a side's changes."""
-    yield TOPIC, checkpoints_topic(name), False
-    yield TOPIC, schemas_topic(name), False
+def _side_topics(name: str, side: str, *more: str) -> Iterator[tuple[str, str, bool]]:
+    """(kind, name, prefixed) of the topics of a side's changes, and of more topics."""
+    for topic in (checkpoints_topic(name), schemas_topic(name), *more):
+        yield TOPIC, topic, False
     yield TOPIC, f"{side_prefix(name, side)}.", True
     yield TOPIC, ddl_topic(name, side), False
 

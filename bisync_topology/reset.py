@@ -102,6 +102,7 @@ def _begin_progress(topology: Topology, source: str, connection: Connection[Any]
     connection.begin()
     control.execute("delete_applied", topology.name, source)
     control.execute("delete_offsets", topology.name, source)
+    control.execute("leave_pending", now_us(), topology.name, source)
     control.execute("insert_applied", topology.name, source, stream, now_us())
     for (name, partition), offset in ends.items():
         control.execute("write_offset", topology.name, source, name, partition, offset)

@@ -7,13 +7,13 @@ server or the broker cannot be reached, is null.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from bisync_topology.errors import Unreachable, rule_for, words
 from bisync_topology.ownership import Wanted, waits_out
 from bisync_topology.status_facts import Applied, ProcessRow, SideStatus, StatusFacts
 from bisync_topology.supervisor_report import NAME as SUPERVISOR
+from bisync_topology.times import utc
 from bisync_topology.topology import Direction, Topology
 
 SILENT_SECONDS = 15.0  # a process that has not written its row for as long is not there
@@ -99,12 +99,6 @@ def _direction(direction: Direction, facts: StatusFacts) -> dict[str, Any]:
 
 def _last(applied: Applied) -> dict[str, Any]:
     return {"sequence": applied.sequence, "gtid": applied.gtid, "committed_at": utc(applied.committed_at)}
-
-
-def utc(microseconds: int) -> str:
-    """`2026-11-22T12:00:00.123456Z`."""
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:06d}Z"
 
 
 def _error(direction: Direction, *sides: SideStatus | Exception) -> dict[str, Any] | None:

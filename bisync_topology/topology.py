@@ -201,6 +201,13 @@ class TopicSettings(_Model):
     max_message_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(default=64 * 2**20, ge=1000, le=10**9)
 
 
+class ConflictSettings(_Model):
+    """The record of conflicts."""
+
+    # of those that are settled, in the table; of all, in the topic that is made for them
+    retention_ms: Annotated[int, BeforeValidator(_duration_ms)] = Field(default=90 * 86_400_000, alias="retention")
+
+
 class TableSettings(_Model):
     """Settings of one table or a glob of tables; None: what the direction says. See `scope.settings_for`."""
 
@@ -241,6 +248,7 @@ class Topology(_Model):
     name: Name  # prefix of topics, consumer groups and control rows
     kafka: dict[str, str] = Field(repr=False)  # librdkafka properties; may hold secrets, hence not in repr
     topics: TopicSettings = TopicSettings()
+    conflicts: ConflictSettings = ConflictSettings()
     control_schema: Annotated[str, AfterValidator(schema_name)] = CONTROL_SCHEMA
     sides: dict[Name, Side]
     directions: tuple[Direction, ...] = Field(min_length=1)

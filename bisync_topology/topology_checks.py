@@ -17,7 +17,7 @@ from bisync_topology.topology import SYSTEM_SCHEMAS, Direction, Policy
 from bisync_topology.topology_keys import meant
 from bisync_topology.topology_yaml import Document, Key, Problem
 
-RESERVED_SIDES: Final = ("checkpoints", "schemas")  # <name>.checkpoints and <name>.schemas are topics already
+RESERVED_SIDES: Final = ("checkpoints", "schemas", "conflicts")  # <name>.checkpoints and so on are topics already
 # of librdkafka's: every other one goes through as is
 OWN_PROPERTIES: Final = frozenset(
     {

@@ -71,6 +71,9 @@ class Writer:
         for table, op, run in runs(changes):
             if op == REFRESH:
                 self._batches.refresh(table, run)
+            elif self.conflicts.told(run):
+                for change in run:
+                    self._resolve(change, None)
             else:
                 self._batches.apply(table, op, run)
             failpoints.reach("applier.mid_rows")
@@ -125,7 +128,8 @@ class Writer:
         self._connection.rollback()
 
     def _resolve(self, change: Change, found: tuple[LocalRow, ...] | None) -> None:
-        resolved = resolve(self._connection, change, self._check_size, self._send_back, found)
+        resolution = self.conflicts.resolution(change)
+        resolved = resolve(self._connection, change, self._check_size, self._send_back, found, resolution)
         if change.event.op != REFRESH:  # of that the arbiter has the record
             self.conflicts.add(resolved)
 

@@ -23,6 +23,7 @@ from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
 from consumers.changes import Change, Unfinished, changes_of
 from consumers.progress import Progress
+from consumers.records import ways_out
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
 from schemas.framing import HEADER_BYTES, framed_id
@@ -288,10 +289,7 @@ class Groups:
         remedy = error.hint or f"mend the target, then `bisync-topology resume {direction}`"
         if isinstance(error, ConflictStop):
             error.conflict_id = self._writer.conflicts.record_pending(error)
-            remedy = (
-                f"`bisync-topology conflicts show {error.conflict_id}` has the rows; mend the row on either side, or change the "
-                f"policy, then `bisync-topology resume {direction}`"
-            )
+            remedy = ways_out(error.conflict_id, self._source, self._target, others=len(error.pending) > 1)
         error.hint = f"{remedy}; or `bisync-topology skip {direction} --gtid {record.gtid} --reason …` passes the transaction"
         return error
 

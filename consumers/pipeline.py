@@ -32,6 +32,7 @@ from consumers.consume import Fetcher
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
+from consumers.retention import Retention
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS
@@ -113,10 +114,11 @@ class ApplierProcess:
             on_commit=fetcher.commit,
             skips=self._skips,
         )
+        retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
         backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
-        self._loop(fetcher, assembler, groups)
+        self._loop(fetcher, assembler, groups, retention)
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
@@ -143,14 +145,15 @@ class ApplierProcess:
             self.stop.wait(_POLL_SECONDS)
         return None
 
-    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups) -> None:
+    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention) -> None:
         decode = transaction_decoder()
         gaps = _GapWatch(fetcher, assembler, self._list)
         while True:
             if not self.ownership.held:
                 self.ownership.check()
             fetched = fetcher.fetch(_POLL_SECONDS)
-            if not fetched:
+            idle = not fetched
+            if idle:
                 fetcher.check()
                 fetcher.commit_ends()
             listed = fetched.pop(self._list, None)
@@ -172,6 +175,8 @@ class ApplierProcess:
             fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
             gaps.look()
             groups.write_progress_when_due()
+            if groups.between:
+                retention.delete_when_due(idle=idle)
             groups.keep_alive()
 
     def _record(self, decode: Callable[[bytes], TransactionRecord], offset: int, value: bytes) -> TransactionRecord:

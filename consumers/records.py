@@ -1,14 +1,14 @@
 """Conflicts on record: rows of the `conflicts` table, written in the transaction of the change that they speak of.
 
 Those that stop the direction are written in one transaction of their own, all of their source transaction's, each once. What
-becomes of them is settled by the commit that passes their transaction: what a changed policy decided, `skipped`, or `source`
-where the change fits by then.
+becomes of them is settled by the commit that passes their transaction: what somebody has decided (`conflicts resolve`), or a
+changed policy; `skipped`; or `source` where the change fits by then. Decisions are read once, as the direction goes on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +17,7 @@ from bisync_topology.errors import ConflictStop, Where
 from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
 from consumers.long_rows import Long
-from consumers.resolve import Resolved
+from consumers.resolve import Resolution, Resolved
 from schemas.parts import LONG_BYTES
 from schemas.records import Row, TransactionRecord
 
@@ -40,7 +40,18 @@ class ConflictRecorder:
         self._pending_bytes = 0
         self._written = self._already = 0
         found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
-        self._known = {(int(sequence), int(order)): int(number) for number, sequence, order in found}  # pending, on record
+        self._known = {(int(sequence), int(order)): int(number) for number, sequence, order, _ in found}  # pending, on record
+        self._resolutions: dict[tuple[int, int], Resolution] = {
+            (int(sequence), int(order)): resolution for _, sequence, order, resolution in found if resolution is not None
+        }
+
+    def told(self, changes: Sequence[Change]) -> bool:
+        """Whether somebody has decided about any of these changes: it then goes by itself, not in a batch."""
+        return bool(self._resolutions) and any(_place(change) in self._resolutions for change in changes)
+
+    def resolution(self, change: Change) -> Resolution | None:
+        """What somebody has decided about a change."""
+        return self._resolutions.get(_place(change))
 
     def add(self, resolved: Resolved) -> None:
         """Keep what was met until it is written. Raises ConflictStop where more are pending than are kept."""
@@ -50,7 +61,7 @@ class ConflictRecorder:
             self._pending_bytes += _size(resolved)
             if len(self._pending) >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
                 self.check()
-        elif resolved.decision.type is not None:
+        elif resolved.decision.type is not None or resolved.send_back:
             self._met.append(resolved)
 
     def clear(self) -> None:
@@ -72,7 +83,7 @@ class ConflictRecorder:
         """Write what was met since the last time: a new record, or what became of a pending one."""
         new = []
         for resolved in self._met:
-            place = _place(resolved)
+            place = _place(resolved.change)
             if place in self._known:
                 self._update(resolved, self._known[place])
             else:
@@ -86,27 +97,30 @@ class ConflictRecorder:
     def settle(self, sequence: int) -> tuple[int, int]:
         """Close what was pending up to a sequence and fits now; gives the conflicts of the transaction, and what was there."""
         for each in {known for known, _ in self._known if known <= sequence}:
-            self._control.execute("close_pending", "source", self._control.topology.name, self._source, self._stream, each)
+            self._control.execute(
+                "close_pending", now_us(), "source", self._control.topology.name, self._source, self._stream, each
+            )
         return self._written, self._already
 
     def committed(self, sequence: int) -> None:
         """The transaction that `settle` was for is committed."""
         self._known = {place: number for place, number in self._known.items() if place[0] > sequence}
+        self._resolutions = {place: told for place, told in self._resolutions.items() if place[0] > sequence}
         self.clear()
 
     def record_pending(self, error: ConflictStop) -> str:
         """Record the conflicts that stop the direction, in a transaction of their own; gives the first one's id."""
         for resolved in error.pending:
-            place = _place(resolved)
+            place = _place(resolved.change)
             if place not in self._known:
                 self._known[place] = self._insert(resolved)
         self._control.connection.commit()
-        return f"{self._target}-{self._known[_place(error.pending[0])]}"
+        return f"{self._target}-{self._known[_place(error.pending[0].change)]}"
 
     def skipped(self, record: TransactionRecord, tables: tuple[str, ...]) -> None:
         """A transaction was skipped: its pass is used up, its pending conflicts closed; in the transaction that passes it."""
         self._control.execute(
-            "close_pending", "skipped", self._control.topology.name, self._source, record.stream, record.sequence
+            "close_pending", now_us(), "skipped", self._control.topology.name, self._source, record.stream, record.sequence
         )
         use_skip(self._control, (self._source, self._target), record.gtid, tables)
 
@@ -143,22 +157,37 @@ class ConflictRecorder:
         change = resolved.change
         key = ", ".join(f"{name}={value}" for name, value in _key(change).items())
         more = f", and {others} more in its transaction" if others else ""
+        why = f"Policy {change.table.settings.on_conflict} stops the direction"
+        if self.resolution(change) == "source":
+            why = "It is decided for the source, but the server here still refuses, which stops the direction"
         return (
             f"conflict {resolved.decision.type} in {change.table.name} at {key}{more}: {'; '.join(_differences(resolved))}. "
-            f"Policy {change.table.settings.on_conflict} stops the direction {self._source} to {self._target}"
+            f"{why} {self._source} to {self._target}"
         )
 
 
-def _place(resolved: Resolved) -> tuple[int, int]:
+def ways_out(conflict_id: str, source: str, target: str, *, others: bool) -> str:
+    """The commands that lead out of a conflict that stops a direction. others: it is not the only one of its transaction."""
+    resolve = f"`bisync-topology conflicts resolve {conflict_id} --use source|target`"
+    if others:
+        resolve += f" (`--all --from {source}` in place of the id: all of them)"
+    return (
+        f"`bisync-topology conflicts show {conflict_id}` has the rows; decide with {resolve}, or mend the row by hand, "
+        f"or change the policy; then `bisync-topology resume {source} {target}`"
+    )
+
+
+def _place(change: Change) -> tuple[int, int]:
     """Which change: the sequence of its transaction, and its order in it."""
-    return resolved.change.record.sequence, resolved.change.event.order
+    return change.record.sequence, change.event.order
 
 
 def _decided(resolved: Resolved) -> tuple[object, ...]:
     """What the decision puts on record: at, type, policy, decision, local_rows."""
     change, decision = resolved.change, resolved.decision
     local = json.dumps([_named(change, local.row) for local in resolved.local])
-    return now_us(), str(decision.type), str(change.table.settings.on_conflict), decision.decision, local
+    kind = None if decision.type is None else str(decision.type)
+    return now_us(), kind, str(change.table.settings.on_conflict), decision.decision, local
 
 
 def _size(resolved: Resolved) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pymysql.err
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
+from bisync_topology.topology import Policy
 from consumers.changes import Change
 from consumers.conflict import Decision, LocalRow, decide, decide_refused
 from consumers.refresh import SendBack, refresh_of
@@ -17,15 +18,21 @@ from schemas.records import REFRESH, RowEvent
 
 DUPLICATE_KEY = 1062
 FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
+Resolution = Literal["source", "target"]  # what somebody has decided about a pending conflict
+_POLICY = {"source": Policy.OVERWRITE, "target": Policy.IGNORE}  # in place of the table's
 _ATTEMPTS = 5  # a row that another session puts between our look and our insert is looked at again
 
 
 class Resolved(NamedTuple):
-    """What was found and decided for one change; type None in the decision: there was no conflict."""
+    """What was found and decided for one change; type None in the decision: there was no conflict.
+
+    send_back: somebody has decided for the rows here, and the other side is to have them.
+    """
 
     change: Change
     decision: Decision
     local: tuple[LocalRow, ...]
+    send_back: bool = False
 
 
 def resolve(
@@ -34,20 +41,26 @@ def resolve(
     check_size: Callable[[str], None],
     send_back: SendBack | None = None,
     found: tuple[LocalRow, ...] | None = None,
+    resolution: Resolution | None = None,
 ) -> Resolved:
     """Apply one change by the decision table; of a pending decision nothing is done.
 
     check_size: raises ApplyError for a statement that the server does not take. send_back: where this side judges, what the
-    other side has to be told. found: the local rows, where they have been read, and locked. Raises pymysql.err.MySQLError.
+    other side has to be told. found: the local rows, where they have been read, and locked. resolution: stands in for the
+    policy; `target` holds for a change that would fit by now, too. Raises pymysql.err.MySQLError.
     """
     statements = change.table.statements
     assert statements is not None
     event, rules = change.event, change.table.rules
     if event.op == REFRESH:
         rules = rules._replace(forced=True)
+    if resolution is not None:
+        rules = rules._replace(policy=_POLICY[resolution])
     for attempt in range(_ATTEMPTS):
         local = found if found is not None and not attempt else _look(connection, statements, event, check_size)
         decision = decide(event, local, rules)
+        if resolution == "target":
+            return Resolved(change, Decision(decision.type, "target"), local, send_back=True)
         told = send_back if rules.judging and not decision.clean else None
         several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
         if several:

@@ -14,4 +14,4 @@ GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO bisync@'%';
 -- capture and apply: the rows that are carried
 GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO bisync@'%';
 -- the tool's own tables; CREATE lets its first start make them, the database included
-GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON bisync.* TO bisync@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON bisync.* TO bisync@'%';

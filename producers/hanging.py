@@ -33,7 +33,7 @@ from producers.outbox import Outbox
 from schemas.framing import peek_sequence
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
-from schemas.topics import checkpoints_topic, schemas_topic, transactions_topic
+from schemas.topics import checkpoints_topic, conflicts_topic, schemas_topic, transactions_topic
 
 log = structlog.get_logger()
 LATE_SECONDS = 1.0  # how long a marker that was written may be on its way to a partition's copies
@@ -101,7 +101,8 @@ def settle(topology: Topology, side: str, outbox: Outbox) -> None:
 def to_commit(side: str, target: str, found: Mapping[Partition, Hanging], decided: int) -> set[Partition]:
     """The partitions whose hanging records were committed: up to the sequence `decided`. The others' were not.
 
-    Records without a sequence are schemas, which are true whatever became of their transaction. Raises CaptureError.
+    Records without a sequence are schemas and conflicts, which are true whatever became of their transaction: at worst they are
+    published once more, under the same key. Raises CaptureError.
     """
     committed = set()
     for (topic, partition), hanging in found.items():
@@ -121,7 +122,7 @@ def _hanging_ends(topology: Topology, side: str, patience: float) -> dict[Partit
     """Partition → where its committed records end, of those where that is not its end for so many seconds."""
     client = admin(topology)
     number = side_partition(topology, side)
-    control = [(topic(topology.name), number) for topic in (checkpoints_topic, schemas_topic)]
+    control = [(topic(topology.name), number) for topic in (checkpoints_topic, schemas_topic, conflicts_topic)]
     partitions = [*control, *side_partitions(topology, side, existing_topics(client, topology))]
     deadline = time.monotonic() + patience
     while True:
@@ -149,7 +150,7 @@ def _contents(topology: Topology, side: str, ends: Mapping[Partition, int]) -> F
 
 def _sequence(topology: Topology, record: Record) -> int | None:
     topic = record.partition[0]
-    if topic == schemas_topic(topology.name):
+    if topic in (schemas_topic(topology.name), conflicts_topic(topology.name)):
         return None
     if topic == checkpoints_topic(topology.name):
         return int(json.loads(record.value)["sequence"]) if record.key.decode() == POSITION_KEY else None

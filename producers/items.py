@@ -63,6 +63,13 @@ class Refresh(NamedTuple):
     image: Row | None
 
 
+class Conflict(NamedTuple):
+    """A row of the table `conflicts` as it is now, by the names of its columns: published, and nothing that is listed."""
+
+    head: Head
+    row: Mapping[str, object]
+
+
 class End(NamedTuple):
     """A transaction's end, the only place where positions may be recorded.
 
@@ -78,4 +85,4 @@ class End(NamedTuple):
     prepared: Mapping[str, Branch] | None = None
 
 
-Item = Rows | Ddl | Refresh | End
+Item = Rows | Ddl | Refresh | Conflict | End

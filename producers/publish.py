@@ -18,11 +18,12 @@ from bisync_topology.errors import CaptureError, Where
 from bisync_topology.kafka import side_partition
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, topic_record
+from producers.conflict_topic import ConflictTopic
 from producers.gtids import GtidSet
+from producers.items import KIND_DDL, KIND_ROWS, Conflict, Ddl, End, Head, Item, Refresh, Rows
 from producers.outbox import Outbox
 from producers.refresh import Refresher
 from producers.tables import CapturedTable
-from producers.transactions import KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
 from schemas.avro_bytes import varint
 from schemas.envelope import CREATED, REFRESHED, RowEncoder, tail
 from schemas.list_records import DDL_SCHEMA, TRANSACTION_SCHEMA, encode_ddl, transaction_encoder
@@ -53,6 +54,7 @@ class Publisher:
         self._fk_checks = fk_checks
         self._list_topic = transactions_topic(topology.name, side)
         self._ddl_topic = ddl_topic(topology.name, side)
+        self._conflicts = ConflictTopic(topology, side)
         self._control_partition = side_partition(topology, side)
         self._part_bytes = part_bytes(topology.topics.max_message_bytes)
         self._encode_transaction = transaction_encoder()
@@ -89,6 +91,8 @@ class Publisher:
                 self._end(item)
             elif isinstance(item, Refresh):
                 self._refresher.told(item, self._sequence)
+            elif isinstance(item, Conflict):
+                self._conflict(item)
             else:
                 self._ddl(item)
 
@@ -269,6 +273,13 @@ class Publisher:
         self._outbox.put(self._ddl_topic, 0, None, encode_ddl(event))
         self._counts[self._ddl_topic, 0] = 1
         self._order = 1
+
+    def _conflict(self, item: Conflict) -> None:
+        """A conflict goes out whether or not its transaction is listed: one that stops a direction is alone in its own."""
+        self._outbox.begin()
+        self._outbox.put(*self._conflicts.record(item.row))
+        self._outbox.flush_when_full()
+        self._events += 1
 
     def _first_event(self) -> None:
         self._outbox.begin()

@@ -28,7 +28,7 @@ from schemas.records import Row
 from schemas.tables import Column, Table
 from schemas.topics import table_topic
 
-ROWS, APPLIED, HEARTBEAT, REFRESHES, IGNORED = "rows", "applied", "heartbeat", "refreshes", "ignored"
+ROWS, APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, IGNORED = "rows", "applied", "heartbeat", "refreshes", "conflicts", "ignored"
 _MAP_KEY_AT = HEADER_BYTES + 6  # a table map's bytes after its table number
 _KEYS = """\
 SELECT s.INDEX_NAME, s.COLUMN_NAME, s.SUB_PART, c.COLLATION_NAME FROM information_schema.STATISTICS AS s
@@ -50,7 +50,7 @@ class InScope(Protocol):
 class CapturedTable:
     """One version of a table as the binlog describes it."""
 
-    role: str  # rows: published; applied, heartbeat, refreshes: control rows that capture reads; ignored
+    role: str  # rows: published; applied, heartbeat, refreshes, conflicts: control rows that capture reads; ignored
     db: str
     name: str
     topic: str = ""
@@ -140,7 +140,7 @@ class Tables:
         """judged: whether this side is the arbiter of a table's policy."""
         self._topology = topology
         self._side = side
-        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES)}
+        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES, CONFLICTS)}
         self._judged = judged
         self._refreshed: dict[tuple[str, str, str], CapturedTable] = {}
         self._control_schema = control_schema

@@ -12,12 +12,12 @@ from bisync_topology.ddl import Category, Statement
 from bisync_topology.errors import CaptureError
 from producers import events, xa
 from producers.events import Event, Query
-from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
+from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Conflict, Ddl, End, Head, Item, Refresh, Rows
 from producers.payload import inner_events
 from producers.queries import check_no_rows, ddl_text, names_in_scope, statement_of
 from producers.refusals import DAMAGED, Spot, placed, refuse
 from producers.table_map import table_name
-from producers.tables import APPLIED, HEARTBEAT, IGNORED, ROWS, CapturedTable, Tables
+from producers.tables import APPLIED, CONFLICTS, HEARTBEAT, IGNORED, ROWS, CapturedTable, Tables
 from producers.tagged_gtid import read_gtid
 from producers.xa import Branch, Branches, Recall
 from schemas.images import read_image
@@ -218,6 +218,8 @@ class Transactions:
                     self._marker(event, head, table, image)
                 elif role == HEARTBEAT:
                     self._barrier(head, table, image)
+                elif role == CONFLICTS:
+                    self._conflict(head, _named(table, image))
                 else:
                     self._refresh(head, table, image)
 
@@ -233,6 +235,11 @@ class Transactions:
         head.origin_sequence = self._seen = sequence
         head.origin_transactions = _int(row["transactions"])
         head.origin_seen = _int(row.get("seen", 0))
+
+    def _conflict(self, head: Head, row: Mapping[str, object]) -> None:
+        """A conflict as it is on record now: published, and nothing that makes its transaction be listed."""
+        if row["topology"] == self._topology:
+            self.items.append(Conflict(head, row))
 
     def _refresh(self, head: Head, table: CapturedTable, image: Row) -> None:
         """What an applier wants to be sent back to the transaction's origin."""

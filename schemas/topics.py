@@ -12,7 +12,7 @@ import re
 MAX_LENGTH = 249
 _PLAIN = re.compile(rb"[A-Za-z0-9_]")
 _PLAIN_NO_UNDERSCORE = re.compile(rb"[A-Za-z0-9]")
-_CONTROL = ("checkpoints", "schemas")  # beside the sides
+_CONTROL = ("checkpoints", "schemas", "conflicts")  # beside the sides
 
 
 def _escape(name: str, plain: re.Pattern[bytes]) -> str:
@@ -55,6 +55,11 @@ def checkpoints_topic(name: str) -> str:
 def schemas_topic(name: str) -> str:
     """Compacted, a partition a side: Avro schemas by id."""
     return f"{name}.{_CONTROL[1]}"
+
+
+def conflicts_topic(name: str) -> str:
+    """A partition a side: conflicts on record at it, as JSON by their ids."""
+    return f"{name}.{_CONTROL[2]}"
 
 
 def consumer_group(name: str, side: str) -> str:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 from appliers import Applier
-from topologies import World, eventually
+from topologies import World, both_paused, eventually, failed, listed
 
 from bisync_topology.scope import TableRules
 from bisync_topology.topology import Direction, Policy
@@ -23,28 +23,8 @@ pytestmark = pytest.mark.servers
 DIRECTION = Direction.model_validate({"from": "east", "to": "west", "objects": ["guard"]})
 FIELDS = (
     *("id", "at", "from", "to", "table", "key", "type", "policy", "decision", "before", "incoming", "local", "gtid", "offset"),
-    "committed_at",
+    *("committed_at", "resolution"),
 )
-
-
-def both_paused(world: World) -> None:
-    """What each side writes from now on meets what the other has written."""
-    for source, target in (("east", "west"), ("west", "east")):
-        world.run("pause", source, target)
-    eventually(lambda: {world.direction(side)["state"] for side in world.sides} == {"paused"}, world.said)
-
-
-def failed(world: World) -> dict[str, object]:
-    """The error of the direction into west, once it has failed."""
-    eventually(lambda: world.direction("east")["state"] == "failed", world.said)
-    error: dict[str, object] = world.direction("east")["error"]
-    return error
-
-
-def listed(world: World, *arguments: str) -> list[dict[str, object]]:
-    """What `conflicts list -o json` prints."""
-    found: list[dict[str, object]] = json.loads(world.run("conflicts", "list", "-o", "json", *arguments))
-    return found
 
 
 def test_all_conflicts_of_a_transaction_are_recorded_at_once(world: World) -> None:

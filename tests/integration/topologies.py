@@ -169,3 +169,23 @@ def eventually(holds: Callable[[], bool], what: Callable[[], str] = str, seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come to hold within {seconds:.0f} s: {what()}"
         time.sleep(0.2)
+
+
+def both_paused(world: World) -> None:
+    """What each side writes from now on meets what the other has written."""
+    for source, target in (("east", "west"), ("west", "east")):
+        world.run("pause", source, target)
+    eventually(lambda: {world.direction(side)["state"] for side in world.sides} == {"paused"}, world.said)
+
+
+def failed(world: World) -> dict[str, object]:
+    """The error of the direction into west, once it has failed."""
+    eventually(lambda: world.direction("east")["state"] == "failed", world.said)
+    error: dict[str, object] = world.direction("east")["error"]
+    return error
+
+
+def listed(world: World, *arguments: str) -> list[dict[str, object]]:
+    """What `conflicts list -o json` prints."""
+    found: list[dict[str, object]] = json.loads(world.run("conflicts", "list", "-o", "json", *arguments))
+    return found

@@ -18,7 +18,7 @@ from schemas.records import RowEvent
 class Noted:
     """Control tables of one conflict that was pending before: transaction 7, event 0, number 17. Notes what is written."""
 
-    def __init__(self, *known: tuple[int, int, int]) -> None:
+    def __init__(self, *known: tuple[int, int, int, str | None]) -> None:
         self.known = known
         self.written: list[tuple[str, tuple[object, ...]]] = []
         self.topology = SimpleNamespace(name="shop")
@@ -29,7 +29,7 @@ class Noted:
         """A statement is its name."""
         return name
 
-    def execute(self, name: str, *arguments: Any) -> tuple[tuple[int, int, int], ...]:
+    def execute(self, name: str, *arguments: Any) -> tuple[tuple[int, int, int, str | None], ...]:
         """Run a statement, of the tables or of a cursor."""
         if name == "pending_conflicts":
             return self.known
@@ -67,7 +67,7 @@ def recorder(noted: Noted) -> ConflictRecorder:
 
 def test_a_changed_policy_decides_what_was_pending() -> None:
     """The same conflict is not recorded twice: its record says what was decided at last."""
-    noted = Noted((17, 7, 0))
+    noted = Noted((17, 7, 0, None))
     conflicts = recorder(noted)
     conflicts.add(met("target"))
     conflicts.write()
@@ -78,13 +78,63 @@ def test_a_changed_policy_decides_what_was_pending() -> None:
 
 def test_what_fits_by_then_is_closed_once() -> None:
     """The commit that passes the transaction closes it; a commit that fails leaves it to be closed by the next one."""
-    noted = Noted((17, 7, 0), (18, 9, 0))
+    noted = Noted((17, 7, 0, None), (18, 9, 0, None))
     conflicts = recorder(noted)
     for _ in range(2):
         conflicts.settle(7)
     conflicts.committed(7)
     conflicts.settle(8)
-    assert noted.written == [("close_pending", ("source", "shop", "east", "s", 7))] * 2
+    assert [(name, arguments[1:]) for name, arguments in noted.written] == [
+        ("close_pending", ("source", "shop", "east", "s", 7))
+    ] * 2
+
+
+def test_what_somebody_has_decided_holds_until_its_transaction_is_passed() -> None:
+    """A decision is for its change alone, survives a commit that fails, and is gone with the one that passes its transaction."""
+    conflicts = recorder(Noted((17, 7, 0, "target"), (18, 9, 0, None)))
+    decided, open_one = met("pending").change, met("pending", sequence=9).change
+    assert conflicts.told([open_one, decided]) and not conflicts.told([open_one])
+    assert (conflicts.resolution(decided), conflicts.resolution(open_one)) == ("target", None)
+    conflicts.settle(7)
+    conflicts.clear()
+    assert conflicts.resolution(decided) == "target"
+    conflicts.committed(7)
+    assert conflicts.resolution(decided) is None
+
+
+def test_a_row_that_stays_is_recorded_although_its_change_would_fit() -> None:
+    """Decided for the target: the record keeps the type of the conflict that it was, as the change has none by now."""
+    noted = Noted((17, 7, 0, "target"))
+    conflicts = recorder(noted)
+    fits = met("target")
+    conflicts.add(fits._replace(decision=Decision(None, "target"), send_back=True))
+    conflicts.write()
+    ((name, arguments),) = noted.written
+    assert (name, arguments[1:4]) == ("update_conflict", (None, "ignore", "target"))
+    assert conflicts.settle(7) == (1, 0)
+
+
+def test_decided_for_the_source_and_refused_by_the_server() -> None:
+    """The error says that it is the server that refuses, not the policy."""
+    conflicts = recorder(Noted((17, 7, 0, "source")))
+    conflicts.add(met("pending"))
+    with pytest.raises(ConflictStop, match="decided for the source, but the server here still refuses"):
+        conflicts.check()
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_the_commands_that_lead_out(others: bool) -> None:
+    """Show, resolve, mend, change the policy, resume; and how to decide about all of them where there are several."""
+    text = records.ways_out("west-17", "east", "west", others=others)
+    for words in (
+        "conflicts show west-17`",
+        "conflicts resolve west-17 --use source|target`",
+        "by hand",
+        "policy",
+        "resume east west`",
+    ):
+        assert words in text
+    assert ("--all --from east" in text) is others
 
 
 def test_pending_ones_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

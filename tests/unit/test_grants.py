@@ -6,7 +6,7 @@ from bisync_topology.grants import ROWS, Grants, grant
 
 SANDBOX = (
     "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `bisync`@`%`",
-    "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON `bisync`.* TO `bisync`@`%`",
+    "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON `bisync`.* TO `bisync`@`%`",
     "GRANT SELECT, INSERT ON `shop`.* TO `bisync`@`%`",
 )
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from schemas.topics import (
     MAX_LENGTH,
     checkpoints_topic,
+    conflicts_topic,
     consumer_group,
     ddl_topic,
     schemas_topic,
@@ -60,7 +61,7 @@ def test_tables_do_not_take_the_topics_of_a_side(side: str, table: tuple[str, st
     """A database called `transactions`, or one without letters, does not collide with a side's own topics."""
     assert callable(of_side)
     mine = {as_metric(of_side("shop", other)) for other in (side, "east", "west")}
-    mine |= {checkpoints_topic("shop"), schemas_topic("shop")}
+    mine |= {checkpoints_topic("shop"), schemas_topic("shop"), conflicts_topic("shop")}
     assert as_metric(table_topic("shop", side, *table)) not in {as_metric(topic) for topic in mine}
 
 

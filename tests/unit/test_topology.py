@@ -24,6 +24,7 @@ def test_defaults() -> None:
     assert smallest.control_schema == "bisync"
     assert smallest.topics == TopicSettings.model_validate({"partitions": 3, "retention": "7d", "max_message_bytes": "64MiB"})
     assert smallest.topics.replication_factor == -1
+    assert smallest.conflicts.retention_ms == 90 * 86_400_000
     assert (mysql.port, mysql.ssl.mode) == (3306, SslMode.PREFERRED)
     assert (direction.ddl, direction.dml, direction.initialize, direction.tables) == (False, tuple(Dml), (), {})
     assert (direction.on_conflict, direction.deletes) == (Policy.TASK_FAILED, Deletes.WIN)
@@ -34,8 +35,9 @@ def test_defaults() -> None:
     [("90s", 90_000), ("30m", 1_800_000), ("12h", 43_200_000), ("7d", 604_800_000), ("2w", 1_209_600_000), ("forever", -1)],
 )
 def test_retention(text: str, milliseconds: int) -> None:
-    """Retention is written with a unit and kept in Kafka's milliseconds."""
+    """Retention is written with a unit and kept in Kafka's milliseconds, of topics and of conflicts."""
     assert TopicSettings.model_validate({"retention": text}).retention_ms == milliseconds
+    assert topology(conflicts={"retention": text}).conflicts.retention_ms == milliseconds
 
 
 @pytest.mark.parametrize("text", ["7", "d", "-1d", "1.5d", "7 days", "0d", "7D", ""])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bisync_topology.errors import CaptureError
 from producers import events, xa
 from producers.capture import UNPACKED
+from producers.items import Conflict
 from producers.tables import Tables
 from producers.transactions import Ddl, End, Item, Rows, Transactions
 from producers.xa import Branch
@@ -149,6 +150,11 @@ HEARTBEAT = [
     enc.varchar_col("side", 64, collation=11),
     enc.Col(name="barrier", type=8),
 ]
+CONFLICTS = [
+    enc.Col(name="id", type=8),
+    enc.varchar_col("topology", 64, collation=11),
+    enc.varchar_col("decision", 64, collation=11),
+]
 
 
 def applied(sequence: int, transactions: int = 1, topology: str = "shop", side: str = "west") -> bytes:
@@ -172,6 +178,13 @@ def barrier(log: Log, number: int, *, topology: str = "shop", side: str = "east"
     texts = [enc.prefixed(text.encode(), 1) for text in (topology, side)]
     images = [enc.image([*texts, n.to_bytes(8, "little")]) for n in (number - 1, number)]
     return log.rows(events.UPDATE_ROWS, *images, columns=3, number=6)
+
+
+def conflicts(log: Log, code: int, *decisions: str, topology: str = "shop") -> Log:
+    """Rows of the table of conflicts, by their decisions: for an update before and after."""
+    log.write(events.TABLE_MAP, enc.table_map_body(CONFLICTS, (0,), db="bisync", name="conflicts", number=9))
+    texts = [[enc.prefixed(text.encode(), 1) for text in (topology, decision)] for decision in decisions]
+    return log.rows(code, *(enc.image([(17).to_bytes(8, "little"), *each]) for each in texts), columns=3, number=9)
 
 
 def stopped(step: Any, *arguments: Any, code: str = "not_captured", gtid: str | None = GTID) -> CaptureError:
@@ -252,6 +265,24 @@ def test_control_tables_alone_are_never_listed() -> None:
     (end,) = log.items
     assert isinstance(end, End)
     assert (end.head.kind, end.head.origin) == ("", "west")
+
+
+def test_conflicts_are_handed_on_and_not_listed() -> None:
+    """Each row as it is put and as it is changed, of this topology alone; one that is deleted for its age is nothing."""
+    log = conflicts(conflicts(Log().begin(), events.WRITE_ROWS, "pending"), events.UPDATE_ROWS, "pending", "source")
+    conflicts(conflicts(log, events.DELETE_ROWS, "source"), events.WRITE_ROWS, "pending", topology="other").xid()
+    first, second, end = log.items
+    assert isinstance(first, Conflict) and isinstance(second, Conflict) and isinstance(end, End)
+    assert first.row == {"id": 17, "topology": "shop", "decision": "pending"}
+    assert second.row["decision"] == "source" and end.head.kind == ""
+
+
+def test_conflicts_beside_the_rows_of_an_applied_transaction() -> None:
+    """They do not make it begin: the progress row before them still names its origin, and rows after them list it."""
+    log = conflicts(marker(Log().begin(), 9), events.WRITE_ROWS, "source").insert(1).xid()
+    conflict, rows, end = log.items
+    assert isinstance(conflict, Conflict) and isinstance(rows, Rows) and isinstance(end, End)
+    assert (end.head.kind, end.head.origin) == ("rows", "west")
 
 
 @pytest.mark.parametrize("end", ["XID", "COMMIT", "ROLLBACK"])

@@ -1,0 +1,72 @@
+"""`conflicts resolve`: what somebody decides about pending conflicts, stored in their rows until `resume` has it applied.
+
+It commits at once, and nothing else happens: the applier reads it when the direction goes on (consumers/records.py).
+"""
+
+from __future__ import annotations
+
+from bisync_topology.conflicts import Filter, check_sides, like, parse_id, read
+from bisync_topology.errors import CheckFailed
+from bisync_topology.sides import open_control
+from bisync_topology.topology import Topology
+
+
+def resolve_one(topology: Topology, identity: str, use: str) -> list[str]:
+    """Store what is to be done about one conflict; gives what to tell the user.
+
+    use: source or target. Raises UsageError for what is no id, CheckFailed where there is nothing to decide, Unreachable.
+    """
+    side, number = parse_id(topology, identity)
+    if _store(topology, side, Filter(), use, number):
+        return [f"{identity}: {use}; {_resume(topology, side)} applies it"]
+    conflict = read(topology, identity)
+    if conflict["decision"] == "pending":
+        raise CheckFailed(
+            f"conflict {identity} is of a stream that was begun anew since: nothing applies it any more",
+            hint="make both sides alike by hand, where they are not",
+        )
+    raise CheckFailed(
+        f"conflict {identity} is settled already: {conflict['decision']}",
+        hint=f"to have it otherwise, write the row at {conflict['from']} or {conflict['to']}: that is carried like any write. "
+        "`bisync-topology conflicts list --decision pending` has what can be resolved",
+    )
+
+
+def resolve_all(topology: Topology, wanted: Filter, use: str) -> list[str]:
+    """Store the same about all pending conflicts that fit; gives what to tell the user.
+
+    Of the filter, decisions and limit are not heeded. Raises UsageError, CheckFailed where none fits, Unreachable.
+    """
+    check_sides(topology, wanted)
+    stored = {side: _store(topology, side, wanted, use, 0) for side in topology.sides if wanted.to in (None, side)}
+    if not any(stored.values()):
+        raise CheckFailed(
+            "no pending conflict fits", hint="`bisync-topology conflicts list --decision pending` has those that there are"
+        )
+    return [f"{number} stored: {use}; {_resume(topology, side)} applies them" for side, number in stored.items() if number]
+
+
+def _store(topology: Topology, side: str, wanted: Filter, use: str, number: int) -> int:
+    """Store it on one side; gives how many conflicts it is about. number: of one of them, 0 for all that fit."""
+    source = topology.other(side)
+    if wanted.from_ not in (None, source):
+        return 0
+    pattern, types = like(wanted.table), ",".join(wanted.types)
+    with open_control(topology, side) as control:
+        streams = {row[0]: row[1] for row in control.execute("read_applied", topology.name)}
+        if source not in streams:
+            return 0
+        return control.matched(
+            "resolve_conflicts",
+            use,
+            topology.name,
+            source,
+            streams[source],
+            *2 * (number,),
+            *2 * (pattern,),
+            *2 * (types,),
+        )
+
+
+def _resume(topology: Topology, side: str) -> str:
+    return f"`bisync-topology resume {topology.other(side)} {side}`"
