@@ -27,7 +27,7 @@ def resolve_one(topology: Topology, identity: str, use: str) -> list[str]:
         )
     raise CheckFailed(
         f"conflict {identity} is settled already: {conflict['decision']}",
-        hint=f"to have it otherwise, write the row at {conflict['from']} or {conflict['to']}: that is carried like any write. "
+        hint=f"to have it otherwise, change the row at {conflict['from']} and {conflict['to']} by hand. "
         "`bisync-topology conflicts list --decision pending` has what can be resolved",
     )
 
