@@ -74,7 +74,7 @@ class ConflictRecorder:
     def check(self) -> None:
         """Raise ConflictStop where the policy wants the direction to stop; `record_pending` gives it its id."""
         if self._pending:
-            self._pending.sort(key=_place)
+            self._pending.sort(key=lambda resolved: _place(resolved.change))
             first = self._pending[0]
             where = Where(side=self._target, gtid=first.change.record.gtid, table=first.change.table.name)
             raise ConflictStop(self._sentence(first, len(self._pending) - 1), pending=tuple(self._pending), where=where)
