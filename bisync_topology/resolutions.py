@@ -5,8 +5,11 @@ It commits at once, and nothing else happens: the applier reads it when the dire
 
 from __future__ import annotations
 
-from bisync_topology.conflicts import Filter, check_sides, like, parse_id, read
+from dataclasses import replace
+
+from bisync_topology.conflicts import Filter, check_sides, find, like, parse_id, read
 from bisync_topology.errors import CheckFailed
+from bisync_topology.scope import UnionScope
 from bisync_topology.sides import open_control
 from bisync_topology.topology import Topology
 
@@ -17,6 +20,10 @@ def resolve_one(topology: Topology, identity: str, use: str) -> list[str]:
     use: source or target. Raises UsageError for what is no id, CheckFailed where there is nothing to decide, Unreachable.
     """
     side, number = parse_id(topology, identity)
+    if use == "target":
+        conflict = read(topology, identity)
+        if conflict["decision"] == "pending":
+            _check_way_back(topology, side, conflict["table"])
     if _store(topology, side, Filter(), use, number):
         return [f"{identity}: {use}; {_resume(topology, side)} applies it"]
     conflict = read(topology, identity)
@@ -38,12 +45,26 @@ def resolve_all(topology: Topology, wanted: Filter, use: str) -> list[str]:
     Of the filter, decisions and limit are not heeded. Raises UsageError, CheckFailed where none fits, Unreachable.
     """
     check_sides(topology, wanted)
+    if use == "target":
+        for conflict in find(topology, replace(wanted, decisions=("pending",), limit=0)):
+            _check_way_back(topology, conflict["to"], conflict["table"])
     stored = {side: _store(topology, side, wanted, use, 0) for side in topology.sides if wanted.to in (None, side)}
     if not any(stored.values()):
         raise CheckFailed(
             "no pending conflict fits", hint="`bisync-topology conflicts list --decision pending` has those that there are"
         )
     return [f"{number} stored: {use}; {_resume(topology, side)} applies them" for side, number in stored.items() if number]
+
+
+def _check_way_back(topology: Topology, side: str, table: str) -> None:
+    """Raise CheckFailed where no direction carries the target's rows to the source, which is to have them."""
+    db, _, name = table.partition(".")
+    if not UnionScope(topology.directions_from(side), control_schema=topology.control_schema).includes(db, name):
+        raise CheckFailed(
+            f"no direction carries {table} from {side}, so that its rows cannot be sent back",
+            hint=f"change the row at {topology.other(side)} by hand, in a session with `SET sql_log_bin = 0`, to what {side} has;"
+            f" then `bisync-topology skip` passes the transaction",
+        )
 
 
 def _store(topology: Topology, side: str, wanted: Filter, use: str, number: int) -> int:

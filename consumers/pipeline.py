@@ -83,8 +83,6 @@ class ApplierProcess:
         with connection.cursor() as cursor:
             for statement in (*SESSION_STATEMENTS, f"SET SESSION wait_timeout = {LOCK_TIMEOUT}"):
                 cursor.execute(statement)
-            if self.side == self.topology.arbiter and any(policy.converges for policy in policies(self.topology)):
-                cursor.execute(JUDGING_STATEMENT)
         control = Control(connection, self.topology)
         rows = TargetRows(control, source)
         standing = rows.read()
@@ -105,10 +103,15 @@ class ApplierProcess:
             applied_sequence=standing.sequence,
         )
         assembler.assigned(offsets)
+        conflicts = ConflictRecorder(control, *self.directions[0], stream)
+        judges = self.side == self.topology.arbiter and any(policy.converges for policy in policies(self.topology))
+        if judges or conflicts.sends_back:
+            connection.commit()
+            connection.query(JUDGING_STATEMENT)
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, ConflictRecorder(control, *self.directions[0], stream), SendBack(control)),
+            writer=Writer(connection, rows, conflicts, SendBack(control)),
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,

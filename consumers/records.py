@@ -49,6 +49,11 @@ class ConflictRecorder:
         """Whether somebody has decided about any of these changes: it then goes by itself, not in a batch."""
         return bool(self._resolutions) and any(_place(change) in self._resolutions for change in changes)
 
+    @property
+    def sends_back(self) -> bool:
+        """Whether somebody has decided for rows of the target, which the source is to have."""
+        return "target" in self._resolutions.values()
+
     def resolution(self, change: Change) -> Resolution | None:
         """What somebody has decided about a change."""
         return self._resolutions.get(_place(change))
@@ -61,7 +66,7 @@ class ConflictRecorder:
             self._pending_bytes += _size(resolved)
             if len(self._pending) >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
                 self.check()
-        elif resolved.decision.type is not None or resolved.send_back:
+        elif resolved.decision.type is not None or resolved.decided:
             self._met.append(resolved)
 
     def clear(self) -> None:

@@ -26,13 +26,13 @@ _ATTEMPTS = 5  # a row that another session puts between our look and our insert
 class Resolved(NamedTuple):
     """What was found and decided for one change; type None in the decision: there was no conflict.
 
-    send_back: somebody has decided for the rows here, and the other side is to have them.
+    decided: somebody has decided for the rows here, also where the change would fit by now.
     """
 
     change: Change
     decision: Decision
     local: tuple[LocalRow, ...]
-    send_back: bool = False
+    decided: bool = False
 
 
 def resolve(
@@ -45,9 +45,10 @@ def resolve(
 ) -> Resolved:
     """Apply one change by the decision table; of a pending decision nothing is done.
 
-    check_size: raises ApplyError for a statement that the server does not take. send_back: where this side judges, what the
-    other side has to be told. found: the local rows, where they have been read, and locked. resolution: stands in for the
-    policy; `target` holds for a change that would fit by now, too. Raises pymysql.err.MySQLError.
+    check_size: raises ApplyError for a statement that the server does not take. send_back: takes what the other side has to be
+    told, where this side judges or somebody has decided for its rows. found: the local rows, where they have been read, and
+    locked. resolution: stands in for the policy; `target` holds for a change that would fit by now, too.
+    Raises pymysql.err.MySQLError.
     """
     statements = change.table.statements
     assert statements is not None
@@ -60,7 +61,10 @@ def resolve(
         local = found if found is not None and not attempt else _look(connection, statements, event, check_size)
         decision = decide(event, local, rules)
         if resolution == "target":
-            return Resolved(change, Decision(decision.type, "target"), local, send_back=True)
+            decision = Decision(decision.type, "target")
+            if send_back is not None:
+                send_back.write(change, refresh_of(event, local, decision))
+            return Resolved(change, decision, local, decided=True)
         told = send_back if rules.judging and not decision.clean else None
         several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
         if several:

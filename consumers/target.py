@@ -26,7 +26,7 @@ SESSION_STATEMENTS = (
     "SET SESSION autocommit = 0",
 )
 
-# Where this side judges: that a row is missing is told to the other side, and must hold until the commit. Gap locks see to it.
+# Where rows are sent back: that a row is missing is told to the other side, and must hold until the commit. Gap locks see to it.
 JUDGING_STATEMENT = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 # A rollback to a savepoint undoes nothing in these, so that a batch could be applied twice.

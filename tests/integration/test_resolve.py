@@ -151,6 +151,52 @@ def test_in_bulk(world: World, use: str, left: dict[int, int]) -> None:
     assert world.direction("east")["applied_transactions"] == 5, "each of the source's once"
 
 
+def decided(world: World, source: str, target: str, use: str) -> None:
+    """Decide a direction's conflicts, transaction by transaction, until it has none."""
+    while world.run("wait", expect=None).find(f"{source} to {target} has failed") >= 0:
+        world.run("conflicts", "resolve", "--all", "--from", source, "--use", use)
+        world.run("resume", source, target)
+        eventually(lambda: world.direction(source)["lag_events"] == 0 or world.direction(source)["error"] is not None, world.said)
+
+
+@pytest.mark.parametrize(("use", "other", "left"), [("source", "target", BY_SOURCE), ("target", "source", BY_TARGET)])
+def test_both_sides_hold_the_chosen_rows(world: World, use: str, other: str, left: dict[int, int]) -> None:
+    """Decided for the target, its rows are sent back: whichever side is right, both end with its rows, and no conflict is left.
+
+    Both directions have stopped, as each side's changes meet the other's; they are decided alike.
+    """
+    table = items(world)
+    world.up()
+    conflicting(world, table)
+    world.run("resume", "west", "east")
+    eventually(lambda: world.direction("west")["state"] == "failed", world.said)
+    decided(world, "east", "west", use)
+    decided(world, "west", "east", other)
+    for _ in range(2):  # what is sent back comes behind what stopped
+        world.run("wait")
+    for (
+        side
+    ) in world.sides:  # but for row 3, which the one deleted and the other updated: a missing row is put whatever is decided
+        assert {n: qty for n, qty in quantities(world, table, side).items() if n != 3} == {n: left[n] for n in left if n != 3}
+
+
+def test_a_way_back_there_is_none(world: World) -> None:
+    """Where no direction carries the table back, deciding for the target is refused, with what to do by hand."""
+    table = items(world)
+    world.topology["directions"][1]["objects"] = [f"{world.db}.other"]
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 1, 'a')")
+    world.run("wait")
+    world.sql("west", f"UPDATE {table} SET qty = 5 WHERE id = 1")
+    world.sql("east", f"UPDATE {table} SET qty = 2 WHERE id = 1")
+    eventually(lambda: world.direction("east")["state"] == "failed", world.said)
+    for named in (("west-1",), ("--all",)):
+        assert "cannot be sent back" in world.run("conflicts", "resolve", *named, "--use", "target", expect=1)
+    world.run("conflicts", "resolve", "west-1", "--use", "source")
+    world.run("resume", "east", "west")
+    eventually(lambda: quantities(world, table) == {1: 2}, world.said)
+
+
 def test_rows_that_were_mended_meanwhile(world: World) -> None:
     """A repair by hand followed by `resume` works; and what was resolved holds although the change would fit by then."""
     table = items(world)
@@ -374,7 +420,7 @@ def test_a_foreign_key_that_refuses(applier: Applier) -> None:
     assert (refused.decision.type, refused.decision.decision) == (ConflictType.FOREIGN_KEY, "pending")
     assert applier.rows(children) == []
     kept = decided("target", (10, 1))
-    assert (kept.decision.decision, kept.send_back) == ("target", True) and applier.rows(children) == []
+    assert (kept.decision.decision, kept.decided) == ("target", True) and applier.rows(children) == []
     applier.run(parents.insert([(1,)]))
     assert decided("source", (10, 1)).decision.decision == "source"
     assert applier.rows(children) == [(10, 1)]

@@ -107,7 +107,7 @@ def test_a_row_that_stays_is_recorded_although_its_change_would_fit() -> None:
     noted = Noted((17, 7, 0, "target"))
     conflicts = recorder(noted)
     fits = met("target")
-    conflicts.add(fits._replace(decision=Decision(None, "target"), send_back=True))
+    conflicts.add(fits._replace(decision=Decision(None, "target"), decided=True))
     conflicts.write()
     ((name, arguments),) = noted.written
     assert (name, arguments[1:4]) == ("update_conflict", (None, "ignore", "target"))
