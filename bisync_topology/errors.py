@@ -8,6 +8,7 @@
     │   └── ApplyError              the applier met a change that it cannot apply
     │       └── ConflictStop        policy task_failed: the conflict waits for `conflicts resolve`
     ├── Unreachable        exit 4   a server or broker is away; running processes wait for it
+    ├── Repeat                      the applier has learnt something and does its transaction again
     ├── LostOwnership      exit 1   another process owns this work now; nothing may be written
     └── InternalError      exit 70  a defect of this program
 
@@ -36,6 +37,7 @@ __all__ = [
     "DirectionFailed",
     "InternalError",
     "LostOwnership",
+    "Repeat",
     "Rule",
     "Unreachable",
     "UsageError",
@@ -163,6 +165,12 @@ class Unreachable(BisyncError):
     default_code = "unreachable"
 
 
+class Repeat(BisyncError):
+    """A transaction is to be undone and done again, from Kafka if need be, with what was learnt. Nobody has to do anything."""
+
+    default_code = "repeat"
+
+
 class LostOwnership(BisyncError):
     """Another process owns this producer or applier now. Exit without writing; the supervisor starts a standby."""
 
@@ -247,6 +255,8 @@ def _category_of(exc: BisyncError) -> Category:
             return Category.RECONNECT
         case LostOwnership():
             return Category.FENCED
+        case Repeat():
+            return Category.RETRY_TRANSACTION
         case UsageError() | CheckFailed() | DirectionFailed():
             return Category.STOP
         case _:

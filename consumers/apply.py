@@ -6,8 +6,9 @@ The commit, in code order:
    key or a foreign key that refuses, is undone and split (consumers/split.py): rows that do not fit are decided one by one
    under locks (consumers/conflict.py), conflicts recorded beside them. A conflict that stops the direction does so at the end
    of its transaction, so that all of them are known;
-3. the positions of every partition touched are written;
-4. the target commits. Only then is Kafka told (consumers/pipeline.py).
+3. where the session does not check foreign keys, what was done is looked at now (consumers/orphans.py);
+4. the positions of every partition touched are written;
+5. the target commits. Only then is Kafka told (consumers/pipeline.py).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bisync_topology.ownership import LOCK_TIMEOUT
 from consumers.batches import Batches
 from consumers.changes import Change, runs
 from consumers.conflict import LocalRow
+from consumers.orphans import Orphans, Refusals
 from consumers.progress import Progress
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
@@ -42,12 +44,21 @@ KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 class Writer:
     """Writes one direction's transactions on one connection."""
 
-    def __init__(self, connection: Connection[Any], rows: TargetRows, conflicts: ConflictRecorder, send_back: SendBack) -> None:
+    def __init__(
+        self,
+        connection: Connection[Any],
+        rows: TargetRows,
+        conflicts: ConflictRecorder,
+        send_back: SendBack,
+        refusals: Refusals | None = None,
+    ) -> None:
+        """refusals: what a transaction of an earlier writer, if it is to be repeated, is to refuse."""
         self._connection = connection
         self._rows = rows
         self.conflicts = conflicts
         self._send_back = send_back
-        self._batches = Batches(connection, self._check_size, self._resolve)
+        self.orphans = Orphans(connection, self._check_size, refusals or Refusals())
+        self._batches = Batches(connection, self._check_size, self._resolve, self.orphans)
         self._fk_checks: bool | None = None
         self._used = time.monotonic()
         self._kept: list[str] = []  # user variables with pieces of the row in parts that comes
@@ -60,6 +71,7 @@ class Writer:
             self._fk_checks = fk_checks
         self._used = time.monotonic()
         self._send_back.begin()
+        self.orphans.begin(progress.sequence, fk_checks=fk_checks)
         self._rows.move(progress, repeated)
         failpoints.reach("applier.after_marker")
 
@@ -78,6 +90,7 @@ class Writer:
                 self._batches.apply(table, op, run)
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
+        self.orphans.relieve()
         if self._kept and changes:
             self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
             self._kept.clear()
@@ -102,7 +115,10 @@ class Writer:
         return take
 
     def commit(self, progress: Progress) -> None:
-        """Steps 3 and 4. Raises ConflictStop where the policy wants the direction to stop."""
+        """Steps 3 to 5. Raises ConflictStop where the policy wants the direction to stop, Repeat where orphans are found."""
+        if self.orphans.refusing:
+            self.conflicts.check()  # what was refused may wait for a decision: nothing more is looked for
+        self.orphans.check()
         self.conflicts.check()
         self._rows.add_conflicts(*self.conflicts.settle(progress.sequence))
         self._rows.write_offsets(progress.positions)
@@ -110,6 +126,7 @@ class Writer:
         self._connection.commit()
         self._rows.committed(progress)
         self.conflicts.committed(progress.sequence)
+        self.orphans.forget()
         failpoints.reach("applier.after_commit")
 
     def keep_alive(self) -> None:
@@ -129,9 +146,13 @@ class Writer:
 
     def _resolve(self, change: Change, found: tuple[LocalRow, ...] | None) -> None:
         resolution = self.conflicts.resolution(change)
-        resolved = resolve(self._connection, change, self._check_size, self._send_back, found, resolution)
-        if change.event.op != REFRESH:  # of that the arbiter has the record
-            self.conflicts.add(resolved)
+        if change.event.op == REFRESH:  # of that the arbiter has the record, and nothing of it is refused
+            resolve(self._connection, change, self._check_size, self._send_back, found, resolution)
+            return
+        refuses = self.orphans.refuses
+        resolved = resolve(self._connection, change, self._check_size, self._send_back, found, resolution, refuses)
+        self.orphans.acted(change, resolved.decision.actions)
+        self.conflicts.add(resolved)
 
     def _query(self, sql: str) -> int:
         self._check_size(sql)

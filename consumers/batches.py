@@ -15,6 +15,7 @@ from pymysql.cursors import Cursor
 
 from consumers.changes import Change
 from consumers.conflict import LocalRow
+from consumers.orphans import Orphans
 from consumers.resolve import DUPLICATE_KEY, FOREIGN_KEY
 from consumers.split import apply_split
 from consumers.statements import Statements
@@ -32,11 +33,14 @@ class Batches:
         connection: Connection[Any],
         check_size: Callable[[str], None],
         alone: Callable[[Change, tuple[LocalRow, ...] | None], None],
+        orphans: Orphans,
     ) -> None:
         """check_size: raises ApplyError for a statement that the server does not take.
 
         alone: does one change, whatever it meets; its local rows are given where they have been read, and locked.
+        orphans: is told of what is done in batches, and says what is not to be done in one.
         """
+        self._orphans = orphans
         self._connection = connection
         self._check_size = check_size
         self._alone = alone
@@ -73,11 +77,17 @@ class Batches:
         whole = len(changes)
 
         def batch(rows: Sequence[int]) -> bool:
-            text = sql if len(rows) == whole else _statement(statements, op, [changes[n] for n in rows])
-            return self._fits(op, len(rows), text)
+            part = [changes[n] for n in rows]
+            if self._orphans.suspects(part):
+                return False
+            fits = self._fits(op, len(part), sql if len(part) == whole else _statement(statements, op, part))
+            if fits:
+                self._orphans.applied(part)
+            return fits
 
         def misfits(rows: Sequence[int]) -> set[int]:
-            return {rows[n] for n in self._misfits(statements, op, [changes[n] for n in rows])}
+            part = [changes[n] for n in rows]
+            return {rows[n] for n in self._misfits(statements, op, part) | self._orphans.suspects(part)}
 
         def apart(rows: Sequence[int], chosen: Sequence[int]) -> bool:
             return statements.apart([_images(changes[n]) for n in rows], [rows.index(n) for n in chosen])

@@ -18,7 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category
-from bisync_topology.errors import ApplyError, ConflictStop, Where, classify, rule_for
+from bisync_topology.errors import ApplyError, ConflictStop, Repeat, Where, classify, rule_for
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
 from consumers.changes import Change, Unfinished, changes_of
@@ -148,10 +148,10 @@ class Groups:
                 self._group([piece])
 
     def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
-        """One target transaction, again as a whole after a deadlock or lock-wait time-out."""
+        """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
         total = self._with_lazy(progress)
         retries = Retrying(
-            retry=retry_if_exception(_undone_by_server),
+            retry=retry_if_exception(_to_be_repeated),
             wait=wait_random_exponential(multiplier=0.02, max=2.0),
             stop=stop_after_attempt(20),
             before_sleep=lambda state: self._writer.rollback(),
@@ -277,6 +277,7 @@ class Groups:
         if not isinstance(error, ApplyError) and classify(error) is not Category.STOP:
             raise error
         self._writer.rollback()
+        self._writer.orphans.forget()
 
     def _stopped(
         self, error: ApplyError | pymysql.err.MySQLError, record: TransactionRecord, changes: Sequence[Change]
@@ -294,5 +295,5 @@ class Groups:
         return error
 
 
-def _undone_by_server(error: BaseException) -> bool:
-    return isinstance(error, pymysql.err.MySQLError) and classify(error) is Category.RETRY_TRANSACTION
+def _to_be_repeated(error: BaseException) -> bool:
+    return isinstance(error, pymysql.err.MySQLError | Repeat) and classify(error) is Category.RETRY_TRANSACTION

@@ -30,6 +30,7 @@ from consumers.apply import Writer
 from consumers.assemble import Assembler
 from consumers.consume import Fetcher
 from consumers.groups import GROUP_PIECES, Groups
+from consumers.orphans import Refusals
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
 from consumers.retention import Retention
@@ -73,6 +74,7 @@ class ApplierProcess:
         self._list = (transactions_topic(topology.name, self.direction.from_), 0)
         self._connection: Connection[Any] | None = None
         self._fetcher: Fetcher | None = None
+        self._refusals = Refusals()
 
     def work(self, backoff: Backoff) -> None:
         """From the lock on: read where the target stands, assign, loop."""
@@ -111,7 +113,7 @@ class ApplierProcess:
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, conflicts, SendBack(control)),
+            writer=Writer(connection, rows, conflicts, SendBack(control), self._refusals),
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,

@@ -16,6 +16,7 @@ from bisync_topology.control import Control
 from bisync_topology.errors import ConflictStop, Where
 from bisync_topology.ownership import now_us, use_skip
 from consumers.changes import Change
+from consumers.conflict import ConflictType
 from consumers.long_rows import Long
 from consumers.resolve import Resolution, Resolved
 from schemas.parts import LONG_BYTES
@@ -207,6 +208,9 @@ def _differences(resolved: Resolved) -> Iterator[str]:
     event, change = resolved.change.event, resolved.change
     before = {} if event.before is None else _named(change, event.before)
     after = {} if event.after is None else _named(change, event.after)
+    if resolved.decision.type is ConflictType.FOREIGN_KEY and not (before and after):
+        yield "it refers to a row that is not here" if after else "a row here refers to it"
+        return
     if not resolved.local:
         yield "no such row here" if after else "a row here refers to it"
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import pymysql.err
@@ -11,7 +11,7 @@ from pymysql.cursors import Cursor
 
 from bisync_topology.topology import Policy
 from consumers.changes import Change
-from consumers.conflict import Decision, LocalRow, decide, decide_refused
+from consumers.conflict import Action, Decision, LocalRow, Rules, decide, decide_refused
 from consumers.refresh import SendBack, refresh_of
 from consumers.statements import Statements
 from schemas.records import REFRESH, RowEvent
@@ -42,12 +42,14 @@ def resolve(
     send_back: SendBack | None = None,
     found: tuple[LocalRow, ...] | None = None,
     resolution: Resolution | None = None,
+    refuses: Callable[[Change, Sequence[Action]], bool] = lambda change, actions: False,
 ) -> Resolved:
     """Apply one change by the decision table; of a pending decision nothing is done.
 
     check_size: raises ApplyError for a statement that the server does not take. send_back: takes what the other side has to be
     told, where this side judges or somebody has decided for its rows. found: the local rows, where they have been read, and
     locked. resolution: stands in for the policy; `target` holds for a change that would fit by now, too.
+    refuses: whether what would be done leaves a row without its parent, where the server does not check that.
     Raises pymysql.err.MySQLError.
     """
     statements = change.table.statements
@@ -65,6 +67,8 @@ def resolve(
             if send_back is not None:
                 send_back.write(change, refresh_of(event, local, decision))
             return Resolved(change, decision, local, decided=True)
+        if refuses(change, decision.actions):
+            return _refused(change, local, rules, send_back)
         told = send_back if rules.judging and not decision.clean else None
         several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
         if several:
@@ -80,10 +84,7 @@ def resolve(
             if several:
                 connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
-                decision = decide_refused(event, local, rules)
-                if rules.judging and send_back is not None:
-                    send_back.write(change, refresh_of(event, local, decision))
-                return Resolved(change, decision, local)
+                return _refused(change, local, rules, send_back)
             if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
                 raise
             continue
@@ -99,6 +100,14 @@ def _look(
         check_size(look)
         cursor.execute(look)
         return statements.local_rows(cursor.fetchall())
+
+
+def _refused(change: Change, local: tuple[LocalRow, ...], rules: Rules, send_back: SendBack | None) -> Resolved:
+    """A foreign key refuses it."""
+    decision = decide_refused(change.event, local, rules)
+    if rules.judging and send_back is not None:
+        send_back.write(change, refresh_of(change.event, local, decision))
+    return Resolved(change, decision, local)
 
 
 def _do(connection: Connection[Any], sql: str, *, forced: bool) -> None:

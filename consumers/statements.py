@@ -229,7 +229,7 @@ class Statements:
     # Parts
 
     def _join_on(self, index: str, listed: Mapping[int, str]) -> str:
-        match = " AND ".join(_match_listed(self.plan.columns[n], self._names[n], place) for n, place in listed.items())
+        match = " AND ".join(match_listed(self.plan.columns[n], self._names[n], place) for n, place in listed.items())
         return f"AS {self._list} STRAIGHT_JOIN {self._table} FORCE INDEX ({quote_name(index)}) ON {match}"
 
     def _set_one(self, before: Row, after: Row, changed: Iterable[int], *, guarded: bool) -> str:
@@ -319,7 +319,7 @@ def _match(column: Column, mine: str, literal: str) -> str:
     return f"({mine} = {same} COLLATE {column.collation} AND {unchanged})"
 
 
-def _match_listed(column: Column, mine: str, listed: str) -> str:
+def match_listed(column: Column, mine: str, listed: str) -> str:
     """The same with a column of the list; unconverted, text would raise 1267 or leave the index unused."""
     if column.kind not in TEXTUAL:
         return _match(column, mine, listed)

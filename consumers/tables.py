@@ -32,6 +32,7 @@ class AppliedTable:
     rules: Rules
     statements: Statements | None
     long: bool = False  # the statements are those of rows with long values, one by one
+    keeps_references: bool = True  # foreign keys that the session does not check are looked at (consumers/orphans.py)
 
     @cached_property
     def for_long_rows(self) -> AppliedTable:
@@ -80,4 +81,11 @@ class AppliedTables:
             statements = Statements(plan(source, read_table(self._connection, source.db, source.name)))
         settings = self._rules.settings(source.db, source.name)
         rules = Rules(settings.on_conflict) if statements is None else rules_of(settings, statements.plan, forced=self._forced)
-        return AppliedTable(name=source.full_name, decoder=decoder, settings=settings, rules=rules, statements=statements)
+        return AppliedTable(
+            name=source.full_name,
+            decoder=decoder,
+            settings=settings,
+            rules=rules,
+            statements=statements,
+            keeps_references=not rules.forced,
+        )

@@ -32,7 +32,7 @@ JUDGING_STATEMENT = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 # A rollback to a savepoint undoes nothing in these, so that a batch could be applied twice.
 _NOT_TRANSACTIONAL = ("MyISAM", "MRG_MYISAM", "MEMORY", "CSV", "ARCHIVE", "BLACKHOLE", "FEDERATED", "Aria")
 
-_COLUMNS = """\
+COLUMNS = """\
 SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_SET_NAME, c.COLLATION_NAME,
        c.COLUMN_DEFAULT, c.EXTRA, c.GENERATION_EXPRESSION, t.TABLE_TYPE, t.ENGINE
 FROM information_schema.COLUMNS AS c
@@ -85,7 +85,7 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
     where = Where(table=f"{db}.{name}")
     full_name = f"{quote_name(db)}.{quote_name(name)}"
     with connection.cursor(Cursor) as cursor:
-        cursor.execute(_COLUMNS.format(db=quote_text(db), name=quote_text(name)))
+        cursor.execute(COLUMNS.format(db=quote_text(db), name=quote_text(name)))
         found = cursor.fetchall()
         if not found or found[0][9] != "BASE TABLE":
             raise ApplyError(
@@ -101,7 +101,7 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
                 hint=f"ALTER TABLE {full_name} ENGINE=InnoDB",
                 where=where,
             )
-        columns = tuple(_column(line, where) for line in found)
+        columns = tuple(column_of(line, where) for line in found)
         cursor.execute(f"SHOW INDEX FROM {full_name}")
         indexes = _unique_indexes(cursor.fetchall(), columns, where)
     key_index = next((n for n, parts in indexes.items() if not any(columns[p].nullable for p, _ in parts)), None)
@@ -123,7 +123,8 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
     )
 
 
-def _column(line: tuple[Any, ...], where: Where) -> Column:
+def column_of(line: tuple[Any, ...], where: Where) -> Column:
+    """A column from its line of COLUMNS. Raises ApplyError unsupported_type."""
     name, data_type, column_type, nullable, charset, collation = line[:6]
     charset = "utf8mb3" if charset == "utf8" else charset  # as servers before 8.0.30 call it
     kind = kind_of(data_type, column_type, charset)

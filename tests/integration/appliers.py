@@ -1,15 +1,20 @@
 """A connection as an applier has it, for tests that run its statements on a real server."""
 
 import itertools
-from typing import Any
+from typing import Any, cast
 
 from pymysql.constants import CLIENT
 
-from consumers.conflict import LocalRow
+from bisync_topology.scope import ResolvedSettings
+from bisync_topology.topology import Policy
+from consumers.changes import Change
+from consumers.conflict import LocalRow, Rules
 from consumers.statements import Statements
+from consumers.tables import AppliedTable
 from consumers.target import SESSION_STATEMENTS, TargetTable, plan, read_table
 from sandbox.instances import Sandbox
-from schemas.records import Row
+from schemas.envelope import RowDecoder
+from schemas.records import Row, RowEvent, TransactionRecord
 from schemas.tables import Table
 
 
@@ -60,3 +65,20 @@ class Applier:
 def same(table: TargetTable) -> Statements:
     """Statements for a source whose table is the target's."""
     return Statements(plan(Table(db=table.db, name=table.name, columns=table.columns, key=table.key), table))
+
+
+def applied(statements: Statements) -> AppliedTable:
+    """A table as a direction has it."""
+    return AppliedTable(
+        name=statements.plan.target.full_name,
+        decoder=cast("RowDecoder", None),
+        settings=cast("ResolvedSettings", None),
+        rules=Rules(Policy.IGNORE),
+        statements=statements,
+    )
+
+
+def change(table: AppliedTable, before: Row | None, after: Row | None) -> Change:
+    """A change of a table's row."""
+    op = "d" if after is None else "u" if before else "c"
+    return Change(table, RowEvent(1, 0, op, before, after), cast("TransactionRecord", None), 0)

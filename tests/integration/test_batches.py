@@ -13,6 +13,7 @@ from bisync_topology.topology import Direction, Policy
 from consumers.batches import Batches
 from consumers.changes import Change, runs
 from consumers.conflict import LocalRow, Rules
+from consumers.orphans import Orphans, Refusals
 from consumers.resolve import Resolved, resolve
 from consumers.statements import Pair, Statements
 from consumers.tables import AppliedTable
@@ -53,7 +54,7 @@ def ready(applier: Applier) -> tuple[Batches, list[Resolved]]:
     def alone(change: Change, found: tuple[LocalRow, ...] | None) -> None:
         met.append(resolve(connection, change, lambda sql: None, None, found))
 
-    return Batches(connection, lambda sql: None, alone), met
+    return Batches(connection, lambda sql: None, alone, Orphans(connection, lambda sql: None, Refusals())), met
 
 
 def split(applier: Applier, changes: Sequence[Change], batches: tuple[Batches, list[Resolved]] | None = None) -> list[Found]:

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pymysql
 import pytest
-from appliers import Applier
+from appliers import Applier, applied, change
 from both_readers import captured, library_changes, library_events
 from capturing import here
 from pymysql.cursors import Cursor
 from pymysqlreplication.event import QueryEvent
 
+from bisync_topology.errors import Repeat
 from bisync_topology.topology import Policy
 from consumers.conflict import ConflictType, Rules, decide
+from consumers.orphans import Orphans, Refusals
 from producers.transactions import Ddl, Rows
 from sandbox.instances import Sandbox
 from sandbox.mysql import MySQLServer
@@ -215,6 +217,33 @@ def test_an_upsert_by_another_unique_key(applier: Applier, plain: Cursor) -> Non
     decision = decide(RowEvent(1, 0, "c", None, (2, "a", 9)), local, Rules(Policy.TASK_FAILED))
     assert (decision.type, decision.decision, decision.actions) == (ConflictType.INSERT_UNIQUE, "pending", ())
     assert applier.rows(made) == [(1, "a", 0)]
+
+
+def test_a_child_without_its_parent(applier: Applier, plain: Cursor) -> None:
+    """What a source cascades cannot be applied with foreign keys checked; unchecked, a child without a parent goes in unseen.
+
+    The applier looks before its commit.
+    """
+    parent = applier.statements("id int PRIMARY KEY")
+    name = parent.plan.target.name
+    applier.cursor.connection.commit()  # a table that is in use cannot be referred to by a new one
+    child = applier.statements(f"id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES {name} (id) ON UPDATE CASCADE")
+    applier.as_admin(f"INSERT INTO guard.{name} VALUES (1)")
+    applier.as_admin(f"INSERT INTO guard.{child.plan.target.name} VALUES (10, 1)")
+    cascaded = f"UPDATE {child.plan.target.name} SET p = 2"
+    assert outcome(plain, cascaded, (), "") == 1452
+    plain.execute("SET foreign_key_checks = 0")
+    assert outcome(plain, cascaded, (), f"SELECT p FROM {child.plan.target.name}") == 2
+    applier.run("SET SESSION foreign_key_checks = 0")
+    try:
+        look = Orphans(applier.cursor.connection, lambda sql: None, Refusals())
+        look.begin(1, fk_checks=False)
+        assert applier.run(child.update([((10, 1), (10, 2))])) == 1
+        look.applied([change(applied(child), (10, 1), (10, 2))])
+        with pytest.raises(Repeat):
+            look.check()
+    finally:
+        applier.run("SET SESSION foreign_key_checks = 1")
 
 
 def test_triggers_fire_again(applier: Applier) -> None:

@@ -40,6 +40,7 @@ PURE = (
     "consumers.conflict",
     "consumers.decision_table",
     "consumers.decision_page",
+    "consumers.references",
     "consumers.statements",
     "consumers.row_identity",
     "consumers.split",

@@ -18,6 +18,7 @@ from bisync_topology.errors import (
     DirectionFailed,
     InternalError,
     LostOwnership,
+    Repeat,
     Unreachable,
     UsageError,
     Where,
@@ -79,6 +80,7 @@ def test_place_prints_what_is_known(where: Where, text: str) -> None:
         (ConflictStop("x", conflict_id="west-17"), 3, Category.STOP),
         (Unreachable("x"), 4, Category.RECONNECT),
         (LostOwnership("x"), 1, Category.FENCED),
+        (Repeat("x"), 70, Category.RETRY_TRANSACTION),
         (InternalError("x"), 70, Category.INTERNAL),
         (BisyncError("x"), 70, Category.INTERNAL),
     ],
@@ -98,7 +100,17 @@ def test_conflict_names_what_to_resolve() -> None:
 
 def test_codes_are_stable_and_distinct() -> None:
     """Programs read codes: each class has one of its own."""
-    classes = [UsageError, CheckFailed, DirectionFailed, CaptureError, ApplyError, Unreachable, LostOwnership, InternalError]
+    classes = [
+        UsageError,
+        CheckFailed,
+        DirectionFailed,
+        CaptureError,
+        ApplyError,
+        Unreachable,
+        LostOwnership,
+        InternalError,
+        Repeat,
+    ]
     assert [error("x").code for error in classes] == [
         "usage",
         "check_failed",
@@ -108,6 +120,7 @@ def test_codes_are_stable_and_distinct() -> None:
         "unreachable",
         "lost_ownership",
         "internal",
+        "repeat",
     ]
 
 
