@@ -48,9 +48,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) servers ## two servers in two-way sync, visible: downloads them, writes at both sides, compares both
 	@$(BIN)/python -m demo
 
+WORKERS ?= 2
 .PHONY: test
-test: $(STAMP) servers sysbench ## all tests, on real servers
-	$(BIN)/pytest
+test: $(STAMP) servers sysbench ## all tests, on real servers, WORKERS=2 files at once
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## the tests that need no server
