@@ -9,7 +9,7 @@ The commit, in code order:
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from zlib import crc32
 
@@ -23,12 +23,13 @@ from producers.gtids import GtidSet
 from producers.items import KIND_DDL, KIND_ROWS, Conflict, Ddl, End, Head, Item, Refresh, Rows
 from producers.outbox import Outbox
 from producers.refresh import Refresher
+from producers.row_events import KeyedChange, changes_of, ddl_event, source_of
 from producers.tables import CapturedTable
 from schemas.avro_bytes import varint
 from schemas.envelope import CREATED, REFRESHED, RowEncoder, tail
 from schemas.list_records import DDL_SCHEMA, TRANSACTION_SCHEMA, encode_ddl, transaction_encoder
 from schemas.parts import PART_SCHEMA, part_bytes, parts
-from schemas.records import KIND_REFRESH, DdlEvent, EventCount, Row, TransactionRecord
+from schemas.records import KIND_REFRESH, EventCount, TransactionRecord
 from schemas.registry import schema_id, schema_text
 from schemas.topics import checkpoints_topic, ddl_topic, schemas_topic, transactions_topic
 
@@ -37,8 +38,6 @@ PIECE_BYTES = 8 << 20  # likewise, so that an applier, which waits for a whole p
 COMMIT_EVENTS = 20_000  # in one Kafka transaction, when more input waits
 COMMIT_SECONDS = 0.2
 IDLE_CHECKPOINT_SECONDS = 10.0  # how far a checkpoint may lag behind a binlog without listed transactions
-VERSION = "0.1.0"
-_Change = tuple[bytes, Row | None, Row | None, bool]  # key, before, after, moved
 _OWN_SCHEMAS = (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)
 
 
@@ -168,7 +167,7 @@ class Publisher:
                 self._refresher.applied(item, self._sequence)
         source = self._source(head, table)
         if item.size > self._part_bytes:
-            self._large_rows(head, table, _changes(item.op, item.images, encoder.key), source)
+            self._large_rows(head, table, changes_of(item.op, item.images, encoder.key), source)
         else:
             self._small_rows(item, encoder, source)
         self._outbox.flush_when_full()
@@ -181,7 +180,7 @@ class Publisher:
         partitions = self._outbox.partitions(topic)
         put, counts = self._outbox.put, self._counts
         sequence = varint(self._sequence + 1)
-        for key, before, after, moved in _changes(item.op, item.images, encoder.key):
+        for key, before, after, moved in changes_of(item.op, item.images, encoder.key):
             partition = crc32(key) % partitions
             put(topic, partition, key, encoder.value(sequence, self._order, before, after, *source, moved))
             counts[topic, partition] += 1
@@ -198,7 +197,7 @@ class Publisher:
         self,
         head: Head,
         table: CapturedTable,
-        changes: Iterable[_Change],
+        changes: Iterable[KeyedChange],
         source: tuple[bytes, bytes],
         created: bytes = CREATED,
     ) -> None:
@@ -238,38 +237,14 @@ class Publisher:
         if topic not in self._known_topics and topic not in self._new_topics:
             self._outbox.partitions(topic)  # makes it where it is missing
             self._new_topics[topic] = self._outbox.topic_id(topic)
-        source = encoder.source(
-            {
-                "version": VERSION,
-                "connector": "bisync",
-                "name": f"{self._topology.name}.{self._side}",
-                "ts_ms": head.committed_at // 1000,
-                "ts_us": head.committed_at,
-                "db": table.db,
-                "table": table.name,
-                "server_id": head.server_id,
-                "gtid": head.gtid,
-                "file": head.file,
-                "pos": head.pos,
-                "origin": head.origin or self._side,
-            }
-        )
+        name = f"{self._topology.name}.{self._side}"
+        source = encoder.source(source_of(head, table, name, self._side))
         self._sources[topic, encoder.value_id] = source, tail(time.time_ns() // 1_000_000, head.gtid)
         return self._sources[topic, encoder.value_id]
 
     def _ddl(self, item: Ddl) -> None:
-        query = item.query
         self._first_event()
-        event = DdlEvent(
-            sequence=self._sequence + 1,
-            order=0,
-            statement=item.statement,
-            default_db=query.db,
-            sql_mode=query.sql_mode,
-            time_zone=query.time_zone,
-            charset=query.charset,
-            tables=item.tables,
-        )
+        event = ddl_event(item, self._sequence + 1)
         self._outbox.put(self._ddl_topic, 0, None, encode_ddl(event))
         self._counts[self._ddl_topic, 0] = 1
         self._order = 1
@@ -361,25 +336,3 @@ class Publisher:
         self._counts = defaultdict(int)
         self._piece += 1
         self._piece_events = self._piece_bytes = 0
-
-
-def _changes(op: str, images: list[Row], key_of: Callable[[Row], bytes]) -> Iterator[_Change]:
-    """(key, before, after, moved) of each event.
-
-    An update that changes the key is a delete under the old one and an insert under the new, tied together by the list.
-    """
-    if op == "c":
-        for image in images:
-            yield key_of(image), None, image, False
-    elif op == "d":
-        for image in images:
-            yield key_of(image), image, None, False
-    else:
-        pairs = iter(images)
-        for before, after in zip(pairs, pairs, strict=True):
-            old, new = key_of(before), key_of(after)
-            if old == new:
-                yield new, before, after, False
-            else:
-                yield old, before, None, True
-                yield new, None, after, True

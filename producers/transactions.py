@@ -11,17 +11,16 @@ from contextlib import suppress
 from bisync_topology.ddl import Category, Statement
 from bisync_topology.errors import CaptureError
 from producers import events, xa
+from producers.control_rows import ControlRows
 from producers.events import Event, Query
-from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Conflict, Ddl, End, Head, Item, Refresh, Rows
+from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
 from producers.payload import inner_events
 from producers.queries import check_no_rows, ddl_text, names_in_scope, statement_of
 from producers.refusals import DAMAGED, Spot, placed, refuse
 from producers.table_map import table_name
-from producers.tables import APPLIED, CONFLICTS, HEARTBEAT, IGNORED, ROWS, CapturedTable, Tables
+from producers.tables import IGNORED, ROWS, Tables
 from producers.tagged_gtid import read_gtid
 from producers.xa import Branch, Branches, Recall
-from schemas.images import read_image
-from schemas.records import Row
 
 __all__ = ["KIND_BARRIER", "KIND_DDL", "KIND_ROWS", "Ddl", "End", "Head", "Item", "Refresh", "Rows", "Transactions"]
 
@@ -54,6 +53,7 @@ class Transactions:
         self._target = target
         self._control_schema = control_schema
         self._tables = tables
+        self._control_rows = ControlRows(topology, side, tables)
         self._file, self._begun = file, 0
         self._seen = seen
         self._skips = skips
@@ -214,51 +214,9 @@ class Transactions:
             self.items.append(Rows(head, table, op, images, len(event.data)))
         elif op != "d":
             for image in images[1::2] if op == "u" else images:
-                if role == APPLIED:
-                    self._marker(event, head, table, image)
-                elif role == HEARTBEAT:
-                    self._barrier(head, table, image)
-                elif role == CONFLICTS:
-                    self._conflict(head, _named(table, image))
-                else:
-                    self._refresh(head, table, image)
-
-    def _marker(self, event: Event, head: Head, table: CapturedTable, image: Row) -> None:
-        """An applier's progress row: the transaction began at another side."""
-        row = _named(table, image)
-        if row["topology"] != self._topology:
-            return
-        origin, sequence = str(row["source_side"]), _int(row["sequence"])
-        if head.kind and (origin, sequence) != (head.origin, head.origin_sequence):
-            refuse("an applier's progress row that is not the first row of its transaction")
-        head.origin = origin
-        head.origin_sequence = self._seen = sequence
-        head.origin_transactions = _int(row["transactions"])
-        head.origin_seen = _int(row.get("seen", 0))
-
-    def _conflict(self, head: Head, row: Mapping[str, object]) -> None:
-        """A conflict as it is on record now: published, and nothing that makes its transaction be listed."""
-        if row["topology"] == self._topology:
-            self.items.append(Conflict(head, row))
-
-    def _refresh(self, head: Head, table: CapturedTable, image: Row) -> None:
-        """What an applier wants to be sent back to the transaction's origin."""
-        row = _named(table, image)
-        db, name = str(row["table_db"]), str(row["table_name"])
-        if row["topology"] == self._topology and self._tables.in_scope(db, name):
-            refreshed = self._tables.refreshed(db, name, str(row["columns"]))
-            assert refreshed.table is not None
-            kept = row["image"]
-            assert kept is None or isinstance(kept, bytes | memoryview)
-            read = None if kept is None else read_image(refreshed.table, bytes(kept))
-            self.items.append(Refresh(head, refreshed, str(row["role"]), read))
-
-    def _barrier(self, head: Head, table: CapturedTable, image: Row) -> None:
-        """A row that `wait` wrote: listed, so that its arrival can be told."""
-        row = _named(table, image)
-        if row["topology"] == self._topology and row["side"] == self._side and not head.kind:
-            head.kind = KIND_BARRIER
-            head.barrier = _int(row["barrier"])
+                self._control_rows.take(role, head, table, image, self.items)
+            if head.origin is not None:
+                self._seen = head.origin_sequence
 
     def _query(self, event: Event) -> None:
         head = self._head
@@ -343,13 +301,3 @@ class Transactions:
         spot = Spot(self._side, self._target, gtid, self._file, (self._outer or event).start)
         of_rows = event.type in _OPS and len(event.data) >= events.HEADER_BYTES + 6 and not isinstance(error, CaptureError)
         return placed(error, spot, event, self._tables.of_rows(event.data).full_name if of_rows else None)
-
-
-def _named(table: CapturedTable, image: Row) -> Mapping[str, object]:
-    assert table.table is not None
-    return dict(zip((column.name for column in table.table.columns), image, strict=True))
-
-
-def _int(value: object) -> int:
-    assert isinstance(value, int)
-    return value

@@ -1,0 +1,60 @@
+"""Rows of the control tables in the binlog → what they say of their transaction: its origin, a barrier, what is to be sent."""
+
+from collections.abc import Mapping
+
+from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh
+from producers.refusals import refuse
+from producers.tables import APPLIED, CONFLICTS, HEARTBEAT, CapturedTable, Tables
+from schemas.images import read_image
+from schemas.records import Row
+
+
+class ControlRows:
+    """Reads one topology's rows; those of others in the same control schema are passed over."""
+
+    def __init__(self, topology: str, side: str, tables: Tables) -> None:
+        self._topology = topology
+        self._side = side
+        self._tables = tables
+
+    def take(self, role: str, head: Head, table: CapturedTable, image: Row, items: list[Item]) -> None:
+        """Take a row as it is after its change. role: of its table. Raises CaptureError for a marker out of its place."""
+        assert table.table is not None
+        row = dict(zip((column.name for column in table.table.columns), image, strict=True))
+        if row["topology"] != self._topology:
+            return
+        if role == APPLIED:
+            _marker(head, row)
+        elif role == HEARTBEAT:
+            if row["side"] == self._side and not head.kind:  # what `wait` wrote: listed, so that its arrival can be told
+                head.kind = KIND_BARRIER
+                head.barrier = _int(row["barrier"])
+        elif role == CONFLICTS:
+            items.append(Conflict(head, row))  # as it is on record now; its transaction is not listed for that
+        else:
+            self._refresh(head, row, items)
+
+    def _refresh(self, head: Head, row: Mapping[str, object], items: list[Item]) -> None:
+        """What an applier wants to be sent back to the transaction's origin."""
+        db, name, image = str(row["table_db"]), str(row["table_name"]), row["image"]
+        if self._tables.in_scope(db, name):
+            table = self._tables.refreshed(db, name, str(row["columns"]))
+            assert table.table is not None
+            assert image is None or isinstance(image, bytes | memoryview)
+            items.append(Refresh(head, table, str(row["role"]), None if image is None else read_image(table.table, bytes(image))))
+
+
+def _marker(head: Head, row: Mapping[str, object]) -> None:
+    """An applier's progress row: the transaction began at another side."""
+    origin, sequence = str(row["source_side"]), _int(row["sequence"])
+    if head.kind and (origin, sequence) != (head.origin, head.origin_sequence):
+        refuse("an applier's progress row that is not the first row of its transaction")
+    head.origin = origin
+    head.origin_sequence = sequence
+    head.origin_transactions = _int(row["transactions"])
+    head.origin_seen = _int(row.get("seen", 0))
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
