@@ -9,7 +9,7 @@ from bisync_topology.object_patterns import parse
 from bisync_topology.precheck_facts import Name, SideFacts, TableFacts
 from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
 from bisync_topology.scope import Scope, settings_for
-from bisync_topology.topology import Direction, Policy, Topology
+from bisync_topology.topology import Direction, Dml, Policy, Topology
 
 
 def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
@@ -115,6 +115,18 @@ def one_way(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[tupl
             yield direction, policy, names
 
 
+def filtered(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[tuple[Direction, list[Name]]]:
+    """Tables under a convergent policy of which a direction leaves some changes out."""
+    for direction in topology.directions:
+        names = [
+            name
+            for name in _carried(topology, direction, facts[direction.from_].tables)
+            if (settings := settings_for(direction, *name)).on_conflict.converges and settings.dml != frozenset(Dml)
+        ]
+        if names:
+            yield direction, names
+
+
 def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
     """Warn of policies under which the sides may end unequal, or a direction stops."""
     convergent = " | ".join(policy for policy in Policy if policy.converges)
@@ -144,6 +156,11 @@ def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[It
             )
             fix = f"carry them from {direction.to} to {direction.from_} too, or say so: on_conflict: overwrite"
         yield Item("policies", direction.to, WARN, seen, why, fix)
+    for direction, names in filtered(topology, facts):
+        told = True
+        seen = f"{direction} leaves changes out (dml) of {_such_as(names)}, whose policy converges"
+        why = "what is left out is at one side only, and stays so"
+        yield Item("policies", direction.to, WARN, seen, why, "dml: [insert, update, delete]")
     if not told:
         yield Item(
             "policies",

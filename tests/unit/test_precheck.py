@@ -244,6 +244,15 @@ def test_policies_that_converge(policy: str) -> None:
     assert results(of=both_ways(policy, policy)).warnings == []
 
 
+def test_a_filter_on_a_policy_that_converges() -> None:
+    """What a direction leaves out never reaches the other side: warned of, at the side that misses it."""
+    common = {"objects": ["shop"], "on_conflict": "merge"}
+    of = topology({"from": "east", "to": "west", **common, "dml": ["insert", "update"]}, {"from": "west", "to": "east", **common})
+    (item,) = results(of=of).warnings
+    assert (item.item, item.side, item.fix) == ("policies", "west", "dml: [insert, update, delete]")
+    assert "east to west leaves changes out" in item.seen and "shop.item" in item.seen
+
+
 def test_each_pair_of_policies_names_its_tables() -> None:
     """Tables of the same pair are one item; a table with settings of its own is another, or none where they converge."""
     tables = {("shop", name): TABLE for name in ("item", "log", "stock", "total")}
