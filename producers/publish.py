@@ -38,7 +38,7 @@ PIECE_BYTES = 8 << 20  # likewise, so that an applier, which waits for a whole p
 COMMIT_EVENTS = 20_000  # in one Kafka transaction, when more input waits
 COMMIT_SECONDS = 0.2
 IDLE_CHECKPOINT_SECONDS = 10.0  # how far a checkpoint may lag behind a binlog without listed transactions
-_OWN_SCHEMAS = (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)
+_OWN_SCHEMAS = {schema_id(schema): schema_text(schema) for schema in (TRANSACTION_SCHEMA, DDL_SCHEMA, PART_SCHEMA)}
 
 
 class Publisher:
@@ -76,7 +76,7 @@ class Publisher:
         # the Kafka transaction
         self._events = 0
         self._schemas: set[int] = set()  # published
-        self._new_schemas = {schema_id(schema): schema_text(schema) for schema in _OWN_SCHEMAS}
+        self._new_schemas = dict(_OWN_SCHEMAS)
         self._known_topics = dict(checkpoint.topics)
         self._new_topics: dict[str, str] = {}
         self.rows = self.transactions = 0  # published since the start

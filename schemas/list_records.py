@@ -51,6 +51,7 @@ def transaction_encoder() -> Callable[[TransactionRecord], bytes]:
     return encode
 
 
+@cache
 def transaction_decoder() -> Callable[[bytes], TransactionRecord]:
     """The inverse; a record with another schema id is a ValueError."""
     parsed = fastavro.parse_schema(TRANSACTION_SCHEMA)
