@@ -50,7 +50,7 @@ class Batches:
         """Apply a run of one table and kind. Raises what `alone` raises, ApplyError, pymysql.err.MySQLError."""
         assert table.statements is not None
         start = 0
-        for number, sql in _whole(table.statements, op, run):
+        for number, sql in _whole(table.statements, op, run, build=(table.name, op) not in self._doubtful):
             self._one_batch(table, op, run[start : start + number], sql)
             start += number
 
@@ -65,29 +65,44 @@ class Batches:
                     self._alone(change, None)
                 continue
             present = [n for n, change in enumerate(some) if change.event.after is not None]
-            look = statements.look_unequal([_one(some[n]) for n in present]) if present else None
-            fits = (
-                {present[n] for n in self._numbers(statements, look)} ^ set(present) if self._small(statements, look) else set()
-            )
+            equal = self._numbers(statements, statements.look_equal([_one(some[n]) for n in present])) if present else None
+            fits = {present[n] for n in equal or ()}
             self._one_by_one(statements, [change for n, change in enumerate(some) if n not in fits])
 
-    def _one_batch(self, table: AppliedTable, op: str, changes: Sequence[Change], sql: str) -> None:
+    def _one_batch(self, table: AppliedTable, op: str, changes: Sequence[Change], sql: str | None) -> None:
+        """sql: of the whole; None: it is built when it is wanted."""
         statements, kind = table.statements, (table.name, op)
         assert statements is not None
         whole = len(changes)
+        equal: set[int] = set()  # rows that a look has found to be as their source saw them, and holds the locks of
 
         def batch(rows: Sequence[int]) -> bool:
             part = [changes[n] for n in rows]
             if self._orphans.suspects(part):
                 return False
-            fits = self._fits(op, len(part), sql if len(part) == whole else _statement(statements, op, part))
+            if sql is not None and len(part) == whole and not equal:
+                text = sql
+            else:
+                text = _statement(statements, op, part, looked_at=equal.issuperset(rows))
+                if len(part) > 1 and not _small(statements, text):
+                    return False
+            fits = self._fits(op, len(part), text)
             if fits:
                 self._orphans.applied(part)
             return fits
 
         def misfits(rows: Sequence[int]) -> set[int]:
             part = [changes[n] for n in rows]
-            return {rows[n] for n in self._misfits(statements, op, part) | self._orphans.suspects(part)}
+            found = self._orphans.suspects(part)
+            if op != "c":
+                same = self._numbers(statements, statements.look_equal([_before(change) for change in part]))
+                if same is not None:
+                    equal.update(rows[n] for n in same)
+                    found |= set(range(len(part))) - same
+            if op != "d":
+                look = statements.look_taken([change.event.before for change in part], [_after(change) for change in part])
+                found |= (self._numbers(statements, look) if look is not None else None) or set()
+            return {rows[n] for n in found}
 
         def apart(rows: Sequence[int], chosen: Sequence[int]) -> bool:
             return statements.apart([_images(changes[n]) for n in rows], [rows.index(n) for n in chosen])
@@ -133,45 +148,52 @@ class Batches:
             self._connection.query("ROLLBACK TO SAVEPOINT batch")
         return False
 
-    def _misfits(self, statements: Statements, op: str, changes: Sequence[Change]) -> set[int]:
-        """Which rows a look finds not to fit."""
-        befores, afters = [change.event.before for change in changes], [change.event.after for change in changes]
-        found: set[int] = set()
-        if op != "c":
-            found |= self._numbers(statements, statements.look_unequal([row for row in befores if row is not None]))
-        if op != "d":
-            found |= self._numbers(statements, statements.look_taken(befores, [row for row in afters if row is not None]))
-        return found
-
-    @staticmethod
-    def _small(statements: Statements, look: str | None) -> bool:
-        return look is not None and (len(look) <= statements.max_bytes // 4 or len(look.encode()) <= statements.max_bytes)
-
-    def _numbers(self, statements: Statements, look: str | None) -> set[int]:
-        """What a look finds; nothing where it is larger than a batch may be."""
-        if look is None or not self._small(statements, look):
-            return set()
+    def _numbers(self, statements: Statements, look: str) -> set[int] | None:
+        """What a look finds; None where it is larger than a batch may be."""
+        if not _small(statements, look):
+            return None
         with self._connection.cursor(Cursor) as cursor:
             cursor.execute(look)
             return {int(row[0]) for row in cursor.fetchall()}
 
 
-def _whole(statements: Statements, op: str, run: Sequence[Change]) -> Iterator[tuple[int, str]]:
-    """The batches of a run, as large as they may be: how many rows each has, and its statement."""
+def _small(statements: Statements, text: str) -> bool:
+    return len(text) <= statements.max_bytes // 4 or len(text.encode()) <= statements.max_bytes
+
+
+def _whole(statements: Statements, op: str, run: Sequence[Change], *, build: bool) -> Iterator[tuple[int, str | None]]:
+    """The batches of a run, as large as they may be: how many rows each has, and its statement, if it is to be built."""
+    if not build and not statements.long:
+        if op == "u":
+            yield from ((len(part), None) for part in statements.update_parts([_both(change) for change in run]))
+        else:
+            for start in range(0, len(run), statements.max_rows):
+                yield min(statements.max_rows, len(run) - start), None
+        return
     if op == "u":
         parts: Iterator[tuple[Sequence[Any], str]] = statements.update_batches([_both(change) for change in run])
     else:
         cut = statements.insert_batches if op == "c" else statements.delete_batches
         parts = cut([_one(change) for change in run])
-    return ((len(part), sql) for part, sql in parts)
+    yield from ((len(part), sql) for part, sql in parts)
 
 
-def _statement(statements: Statements, op: str, changes: Sequence[Change]) -> str:
-    """The statement of a part of a batch, which is no larger."""
+def _statement(statements: Statements, op: str, changes: Sequence[Change], *, looked_at: bool) -> str:
+    """The statement of a batch, or of a part of it. looked_at: see Statements.update."""
     if op == "u":
-        return statements.update([_both(change) for change in changes])
-    build = statements.insert if op == "c" else statements.delete
-    return build([_one(change) for change in changes])
+        return statements.update([_both(change) for change in changes], looked_at=looked_at)
+    rows = [_one(change) for change in changes]
+    return statements.insert(rows) if op == "c" else statements.delete(rows, looked_at=looked_at)
+
+
+def _before(change: Change) -> Row:
+    assert change.event.before is not None
+    return change.event.before
+
+
+def _after(change: Change) -> Row:
+    assert change.event.after is not None
+    return change.event.after
 
 
 def _images(change: Change) -> tuple[Row | None, Row | None]:
@@ -185,7 +207,4 @@ def _one(change: Change) -> Row:
 
 
 def _both(change: Change) -> tuple[Row, Row]:
-    before, after = change.event.before, change.event.after
-    assert before is not None
-    assert after is not None
-    return before, after
+    return _before(change), _after(change)

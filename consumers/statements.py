@@ -61,17 +61,18 @@ class Statements:
         self._insert = f"INSERT INTO {self._table} ({', '.join(quote_name(columns[n].name) for n in plan.written)}) VALUES "
         place = {n: f"{self._list}.column_{m}" for m, n in enumerate(self._compared)}
         self._join = self._join_on(target.indexes[0], {n: place[n] for n in plan.key})
+        self._join_by_key = self._join_on(target.indexes[0], {n: f"{self._list}.column_{m}" for m, n in enumerate(plan.key)})
         guard = " AND ".join(self._guards(place))
         self._where = f" WHERE {guard}" if guard else ""
         self._set = lru_cache(maxsize=256)(self._set_clause)
         self._always_set = {n for n in plan.written if n in plan.always_set or columns[n].kind in _FLOATING}
-        self._long = [n for n in plan.written if columns[n].kind == "geometry" or _base_type(columns[n]) in _LONG_TYPES]
+        self.long = [n for n in plan.written if columns[n].kind == "geometry" or _base_type(columns[n]) in _LONG_TYPES]
         self._to_compare = [literal_of(column) for column in columns]
         self._to_write = [written_literal_of(column) for column in columns]
         self._decoders = {n: charset(c.charset).decode for n, c in enumerate(columns) if c.kind == "encoded" and c.charset}
         self._identity = row_identity(plan)
         self._unique = unique_keys(plan)
-        shortened = {n for n in set(self._long) - set(plan.key) if columns[n].kind in ("text", "binary")}
+        shortened = {n for n in set(self.long) - set(plan.key) if columns[n].kind in ("text", "binary")}
         self.shortens = bool(shortened)  # of a row that is read, a long value is its digest
         self._whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
         self._read = [_read(column, self._names[n], whole=n not in shortened) for n, column in enumerate(columns)]
@@ -83,27 +84,32 @@ class Statements:
         columns = tuple(zip(*rows, strict=True))
         return self._insert + _tuples("", [self._literals(n, columns[n], self._to_write) for n in self.plan.written])
 
-    def update(self, pairs: Sequence[Pair]) -> str:
+    def update(self, pairs: Sequence[Pair], *, looked_at: bool = False) -> str:
         """One guarded UPDATE: finds as many rows as there are pairs, if each row is as its before image says.
 
         A key must not appear twice among all images (`distinct_prefix`): a row is changed once. The key may change.
+        looked_at: `look_equal` found the rows to be so, and holds their locks: they are found by their keys alone.
         """
         before, after = (tuple(zip(*images, strict=True)) for images in zip(*pairs, strict=True))
         changed = tuple(n for n in self.plan.written if n in self._always_set or before[n] != after[n])
         changed = changed or self.plan.written[:1]
         if len(pairs) == 1:
-            return self._set_one(*pairs[0], changed, guarded=True)
-        values = [self._literals(n, before[n], self._to_compare) for n in self._compared]
+            return self._set_one(*pairs[0], changed, guarded=not looked_at)
+        compared = self.plan.key if looked_at else self._compared
+        values = [self._literals(n, before[n], self._to_compare) for n in compared]
         values += [self._literals(n, after[n], self._to_write) for n in changed]
-        return f"UPDATE (VALUES {_tuples('ROW', values)}) {self._join} SET {self._set(changed)}{self._where}"
+        join, where = (self._join_by_key, "") if looked_at else (self._join, self._where)
+        return f"UPDATE (VALUES {_tuples('ROW', values)}) {join} SET {self._set(changed, len(compared))}{where}"
 
-    def delete(self, rows: Sequence[Row]) -> str:
-        """One guarded DELETE: deletes as many rows as given, if each is as its image says."""
+    def delete(self, rows: Sequence[Row], *, looked_at: bool = False) -> str:
+        """One guarded DELETE: deletes as many rows as given, if each is as its image says. looked_at: as for an update."""
         if len(rows) == 1:
-            return f"DELETE FROM {self._table} WHERE {self._condition(rows[0], guarded=True)}"
+            return f"DELETE FROM {self._table} WHERE {self._condition(rows[0], guarded=not looked_at)}"
         columns = tuple(zip(*rows, strict=True))
-        values = _tuples("ROW", [self._literals(n, columns[n], self._to_compare) for n in self._compared])
-        return f"DELETE {self._table} FROM (VALUES {values}) {self._join}{self._where}"
+        compared = self.plan.key if looked_at else self._compared
+        values = _tuples("ROW", [self._literals(n, columns[n], self._to_compare) for n in compared])
+        join, where = (self._join_by_key, "") if looked_at else (self._join, self._where)
+        return f"DELETE {self._table} FROM (VALUES {values}) {join}{where}"
 
     def insert_batches(self, rows: Sequence[Row]) -> Iterator[tuple[Sequence[Row], str]]:
         """Split a run of inserts by rows and bytes: each part and its statement, in order."""
@@ -117,23 +123,29 @@ class Statements:
 
     def update_batches(self, pairs: Sequence[Pair]) -> Iterator[tuple[Sequence[Pair], str]]:
         """Split a run of updates likewise, and before a key that its part has seen."""
+        for part in self.update_parts(pairs):
+            yield from self._fitting(part, self.update, lambda pair: sum(map(self._row_length, pair)))
+
+    def update_parts(self, pairs: Sequence[Pair]) -> Iterator[Sequence[Pair]]:
+        """Split a run of updates by their number and keys alone."""
         start = 0
         while start < len(pairs):
             part = pairs[start : start + self.max_rows]
             part = part[: distinct_prefix(part, self._identity)]
-            yield from self._fitting(part, self.update, lambda pair: sum(map(self._row_length, pair)))
+            yield part
             start += len(part)
 
     # A batch that does not fit
 
-    def look_unequal(self, images: Sequence[Row]) -> str:
-        """Read, as committed last, which of a batch's rows are not as their images say: their numbers, counted from 0."""
+    def look_equal(self, images: Sequence[Row]) -> str:
+        """Read, as committed last, which of a batch's rows are as their images say: their numbers, counted from 0.
+
+        They are locked from then on; others need not be.
+        """
         columns = tuple(zip(*images, strict=True))
         values = [self._literals(n, columns[n], self._to_compare) for n in self._compared]
-        number, missing = f"{self._list}.column_{len(values)}", self._names[self.plan.key[0]]
-        join = self._join.replace("STRAIGHT_JOIN", "LEFT JOIN", 1) + self._where.replace("WHERE", "AND", 1)
         listed = _tuples("ROW", [*values, map(str, range(len(images)))])
-        return f"SELECT {number} FROM (VALUES {listed}) {join} WHERE {missing} IS NULL FOR UPDATE"
+        return f"SELECT {self._list}.column_{len(values)} FROM (VALUES {listed}) {self._join}{self._where} FOR UPDATE"
 
     def look_taken(self, befores: Sequence[Row | None], afters: Sequence[Row]) -> str | None:
         """Read likewise which of a batch's rows want a key or a unique value that a row has. None: none can.
@@ -260,8 +272,7 @@ class Statements:
             if n in other and (n not in self.plan.key or column.kind in TEXTUAL):
                 yield KINDS[column.kind].guard(column, self._names[n], other[n])
 
-    def _set_clause(self, changed: tuple[int, ...]) -> str:
-        start = len(self._compared)
+    def _set_clause(self, changed: tuple[int, ...], start: int) -> str:
         return ", ".join(f"{self._names[n]} = {self._list}.column_{start + m}" for m, n in enumerate(changed))
 
     def _literals(self, position: int, values: Sequence[object], literals: Sequence[Callable[[Any], str]]) -> Iterable[str]:
@@ -272,13 +283,13 @@ class Statements:
         return map(literals[position], values)
 
     def _row_length(self, row: Row) -> int:
-        return sum(len(value) for value in [row[n] for n in self._long] if isinstance(value, str | bytes))
+        return sum(len(value) for value in [row[n] for n in self.long] if isinstance(value, str | bytes))
 
     def _fitting(
         self, items: Sequence[_Item], build: Callable[[Sequence[_Item]], str], length: Callable[[_Item], int]
     ) -> Iterator[tuple[Sequence[_Item], str]]:
         """Halve a part until its statement fits; lengths of long values are asked first, so that nothing huge is built."""
-        if len(items) == 1 or not self._long or sum(map(length, items)) <= self.max_bytes:
+        if len(items) == 1 or not self.long or sum(map(length, items)) <= self.max_bytes:
             statement = build(items)
             if len(items) == 1 or _bytes(statement) <= self.max_bytes:
                 yield items, statement

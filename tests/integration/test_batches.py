@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
+import pymysql.err
 import pytest
 from appliers import Applier
 
@@ -178,11 +179,28 @@ def test_a_look_reads_through_the_index(applier: Applier, column: str, values: l
     wanted: list[Row] = [*((100 + n, value) for n, (_, value) in enumerate(rows[20:])), (5, None)]
     taken = made.look_taken([None] * len(wanted), wanted)
     assert taken is not None
-    unequal = made.look_unequal([*rows[:29], (29, None), (30, values[30])])
-    for look in (taken, unequal):
+    equal = made.look_equal([*rows[:29], (29, None), (30, values[30])])
+    for look in (taken, equal):
         plans = str(applier.fetch(f"EXPLAIN FORMAT=TREE {look}"))
         assert "scan on t" not in plans and "lookup on t" in plans, plans
     assert sorted(int(row[0]) for row in applier.fetch(taken)) == [*range(10), 20]
-    assert sorted(int(row[0]) for row in applier.fetch(unequal)) == [29, 30]
+    assert sorted(int(row[0]) for row in applier.fetch(equal)) == [*range(29)]
     befores: list[Row | None] = [*rows[:2]]
     assert made.look_taken(befores, [(0, values[0]), (1, None)]) is None
+
+
+def test_what_a_look_found_equal_is_locked(applier: Applier) -> None:
+    """Another session waits for the rows that a look found to be as they should: from then on their keys alone name them."""
+    made = applier.statements("id int PRIMARY KEY, n int")
+    applier.run(made.insert([(1, 1), (2, 2)]))
+    applier.cursor.connection.commit()
+    table = made.plan.target.name
+    try:
+        assert [int(row[0]) for row in applier.fetch(made.look_equal([(1, 1), (2, 9)]))] == [0]
+        with pytest.raises(pymysql.err.OperationalError, match="3572"):
+            applier.as_admin(f"SELECT * FROM guard.{table} WHERE id = 1 FOR UPDATE NOWAIT")
+        assert applier.run(made.update([((1, 1), (1, 5))], looked_at=True)) == 1
+        assert applier.rows(made) == [(1, 5), (2, 2)]
+    finally:
+        applier.cursor.connection.rollback()
+        applier.as_admin(f"DROP TABLE guard.{table}")
