@@ -1,6 +1,7 @@
 """Every decoded value equals what the server itself prints; what cannot be decoded is an error, never a wrong value.
 
-BISYNC_TEST_ROUNDS: how many random tables (default 300); BISYNC_TEST_SEED: where they begin.
+BISYNC_TEST_ROUNDS: how many random tables (default 300); BISYNC_TEST_TABLE_ROWS: rows of each (default 8); BISYNC_TEST_SEED: where
+they begin.
 """
 
 import json
@@ -29,6 +30,7 @@ from schemas.typed_json import json_literal
 from schemas.values import DATA_TYPE_KINDS
 
 ROUNDS = int(os.environ.get("BISYNC_TEST_ROUNDS", "300"))
+ROWS = int(os.environ.get("BISYNC_TEST_TABLE_ROWS", "8"))
 SEED = int(os.environ.get("BISYNC_TEST_SEED", "1"))
 BUDGET_SECONDS = 40.0 if "BISYNC_TEST_ROUNDS" not in os.environ else float("inf")
 Image = dict[Any, list[object]]
@@ -148,9 +150,9 @@ def test_random_tables_decode_to_what_the_server_prints(capture: Capture, cursor
         for table in batch:
             table.create(cursor)
             cursor.execute("BEGIN")
-            table.fill(cursor, 8)
+            table.fill(cursor, ROWS)
             before = table.printed(cursor)
-            table.update(cursor, 8)
+            table.update(cursor, ROWS)
             after = table.printed(cursor)
             cursor.execute(f"DELETE FROM {table.name}")
             cursor.execute("COMMIT")
