@@ -55,27 +55,39 @@ class Control:
         """The statement's text for this control schema."""
         return statements()[name].replace("{c}", self._schema)
 
+    def plain(self, name: str) -> str:
+        """The same for a statement that is run without arguments: % has no meaning in it."""
+        return self.text(name).replace("%%", "%")
+
     def create(self) -> None:
-        """Create what is missing: the control schema, its tables, their columns, and the rows of every direction and side."""
+        """Create what is missing: the control schema, its tables, and the rows of every direction and side."""
+        present = {table for table, _ in self._columns()}
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s",
-                (self.topology.control_schema,),
-            )
-            columns = set(cursor.fetchall())
-            present = {table for table, _ in columns}
             if not present:
                 cursor.execute(f"CREATE DATABASE IF NOT EXISTS {self._schema}".replace("%%", "%"))
         for table in TABLES:
             if table not in present:
                 self.execute(f"create_{table}")
-        for (table, column), statement in added_columns().items():
-            if table in present and (table, column) not in columns:
-                self._add_column(statement)
         for direction in self.topology.directions:
             self.execute("insert_direction", self.topology.name, direction.from_, direction.to)
         for side in self.topology.sides:
             self.execute("insert_heartbeat", self.topology.name, side, 0)
+
+    def upgrade(self) -> None:
+        """Add the columns that the tables of an older version lack. For whoever owns the work: a standby changes nothing."""
+        columns = self._columns()
+        present = {table for table, _ in columns}
+        for (table, column), statement in added_columns().items():
+            if table in present and (table, column) not in columns:
+                self._add_column(statement)
+
+    def _columns(self) -> set[tuple[str, str]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s",
+                (self.topology.control_schema,),
+            )
+            return set(cursor.fetchall())
 
     def _add_column(self, statement: str) -> None:
         try:

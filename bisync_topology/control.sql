@@ -68,16 +68,19 @@ CREATE TABLE IF NOT EXISTS {c}.conflicts (
 CREATE TABLE IF NOT EXISTS {c}.refreshes (
   topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   number BIGINT NOT NULL COMMENT 'within the transaction',
+  sequence BIGINT NOT NULL COMMENT 'of the last source transaction in it: a row that is put again is another row, else it would not be logged',
   table_db VARCHAR(64) NOT NULL,
   table_name VARCHAR(64) NOT NULL,
-  role VARCHAR(16) NOT NULL COMMENT 'mark, present, absent, wild',
-  columns TEXT NOT NULL COMMENT 'JSON: name, kind, type and character set of each, and the positions of the key',
+  role VARCHAR(16) NOT NULL COMMENT 'mark, document, present, absent, wild',
+  columns MEDIUMTEXT NOT NULL COMMENT 'JSON: name, kind, type and character set of each, and the positions of the key',
   image LONGBLOB NULL COMMENT 'Avro, as in an event of the table',
+  document JSON NULL COMMENT 'a column of the present row that follows, with the types of its values, which its text lacks',
   PRIMARY KEY (topology, number)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
 -- name: write_refresh
-REPLACE INTO {c}.refreshes VALUES (%s, %s, %s, %s, %s, %s, %s);
+-- Its values follow, as text, or a SELECT of them.
+REPLACE INTO {c}.refreshes
 
 -- name: create_ddl_log
 CREATE TABLE IF NOT EXISTS {c}.ddl_log (
@@ -240,10 +243,13 @@ SELECT id, sequence, event_order, resolution FROM {c}.conflicts WHERE topology =
 UPDATE {c}.conflicts SET at = %s, decision = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s
  AND decision = 'pending';
 
+-- name: close_one
+UPDATE {c}.conflicts SET at = %s, decision = %s WHERE topology = %s AND id = %s AND decision = 'pending';
+
 -- name: resolve_conflicts
 -- Filters as in list_conflicts; id 0: any.
 UPDATE {c}.conflicts SET resolution = %s WHERE topology = %s AND source_side = %s AND stream = %s AND decision = 'pending'
- AND (%s = 0 OR id = %s) AND (%s IS NULL OR table_name LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s));
+ AND (%s = 0 OR id = %s) AND (%s IS NULL OR table_name COLLATE utf8mb4_bin LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s));
 
 -- name: leave_pending
 -- Of a direction that is begun anew: they will never be applied.

@@ -106,6 +106,8 @@ class Ownership:
                     self._held = True
             if self._held:
                 self.beat(force=True)
+                with self._mutex:
+                    control.upgrade()
                 return True
             with self._mutex:
                 if former is not None and control.execute("lock_holder", self._lock)[0][0] == former:

@@ -40,8 +40,9 @@ def reset(topology: Topology, source: str, target: str) -> str:
     """
     topology.direction(source, target)
     with _owned(topology, source, f"producer {source}") as at_source, _owned(topology, target, f"applier {target}") as at_target:
-        Control(at_source, topology).create()
-        Control(at_target, topology).create()
+        for connection in (at_source, at_target):
+            Control(connection, topology).create()
+            Control(connection, topology).upgrade()
         ensure_control_topics(topology, source)
         check_access(admin(topology), topology, producer_access(topology, source))
         stream = _begin_stream(topology, source, at_source)

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bisync_topology.conflicts import Filter, check_sides, find, like, parse_id, read
 from bisync_topology.errors import CheckFailed
-from bisync_topology.scope import UnionScope
+from bisync_topology.scope import UnionScope, splits
 from bisync_topology.sides import open_control
 from bisync_topology.topology import Topology
 
@@ -58,8 +58,8 @@ def resolve_all(topology: Topology, wanted: Filter, use: str) -> list[str]:
 
 def _check_way_back(topology: Topology, side: str, table: str) -> None:
     """Raise CheckFailed where no direction carries the target's rows to the source, which is to have them."""
-    db, _, name = table.partition(".")
-    if not UnionScope(topology.directions_from(side), control_schema=topology.control_schema).includes(db, name):
+    scope = UnionScope(topology.directions_from(side), control_schema=topology.control_schema)
+    if not any(scope.includes(*name) for name in splits(table)):
         raise CheckFailed(
             f"no direction carries {table} from {side}, so that its rows cannot be sent back",
             hint=f"change the row at {topology.other(side)} by hand, in a session with `SET sql_log_bin = 0`, to what {side} has;"

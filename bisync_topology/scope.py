@@ -4,7 +4,7 @@ The same answers are needed by the applier for each event, by initialization and
 handling for each statement, so they are given in one place. The grammar of entries is in `object_patterns.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bisync_topology.object_patterns import NamePattern, parse
@@ -59,6 +59,13 @@ class Scope:
 
     def _may_hold_tables(self, database: str) -> bool:
         return database != self._control_schema and database.lower() not in SYSTEM_SCHEMAS
+
+
+def splits(full_name: str) -> Iterator[tuple[str, str]]:
+    """(database, table) of `db.table`; several where the names themselves have dots."""
+    parts = full_name.split(".")
+    for n in range(1, len(parts)):
+        yield ".".join(parts[:n]), ".".join(parts[n:])
 
 
 class UnionScope:

@@ -15,6 +15,7 @@ from bisync_topology.mysql import connect
 from bisync_topology.ownership import Wanted, read_wanted, waits_out
 from bisync_topology.topology import Topology
 
+UNKNOWN_COLUMN = 1054
 NOT_THERE = (1049, 1146)  # unknown database, no such table: `up` has not run here yet
 
 
@@ -68,6 +69,12 @@ def explained(topology: Topology, side: str, error: Exception) -> BisyncError:
         return Unreachable(f"{address} cannot be reached: {words(error)}", hint=rule.advice, code=rule.code)
     if isinstance(error, pymysql.err.MySQLError) and error.args and error.args[0] in NOT_THERE:
         return never_ran(topology, side)
+    if isinstance(error, pymysql.err.MySQLError) and error.args and error.args[0] == UNKNOWN_COLUMN:
+        return CheckFailed(
+            f"the control tables of {side} are of an older version: {words(error)}",
+            hint="start `up`, or the processes, of this version: they add what is missing",
+            code="never_ran",
+        )
     kind = UsageError if rule.advice is not None else CheckFailed
     return kind(f"{address} refuses: {words(error)}", hint=rule.advice, code=rule.code)
 

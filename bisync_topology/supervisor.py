@@ -79,6 +79,7 @@ def create(topology: Topology) -> None:
     for side in topology.sides:
         with open_control(topology, side) as control:
             control.create()
+            control.upgrade()
     client = kafka.admin(topology)
     present = kafka.existing_topics(client, topology)
     topics = {name: how for name, how in kafka.control_topics(topology).items() if name not in present}

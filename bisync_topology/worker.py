@@ -22,6 +22,7 @@ from bisync_topology.ownership import Ownership, Wanted
 from bisync_topology.restarts import Backoff
 
 log = structlog.get_logger()
+_RETRY_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 _GARBAGE_OBJECTS = 100_000  # new ones between two searches for cycles
 
@@ -120,4 +121,5 @@ def _record(error: Exception, rule: Rule, text: str, work: Work, ownership: Owne
         ownership.fail(error, work.directions, getattr(error, "conflict_id", None))
     except pymysql.err.MySQLError as away:
         log.warning("the failed state could not be recorded; the error will show again", error=str(away))
-        stop.wait(_POLL_SECONDS)
+    if not ownership.held:
+        stop.wait(_RETRY_SECONDS)  # nobody waits for `resume` yet

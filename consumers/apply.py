@@ -67,10 +67,12 @@ class Writer:
     def begin(self, progress: Progress, repeated: int, *, fk_checks: bool) -> None:
         """Step 1. progress: what the transaction will have passed at its end."""
         if fk_checks != self._fk_checks:
+            self._fk_checks = None
             self._query(f"SET SESSION foreign_key_checks = {int(fk_checks)}")
             self._fk_checks = fk_checks
         self._used = time.monotonic()
-        self._send_back.begin()
+        self._batches.in_order = fk_checks
+        self._send_back.begin(progress.sequence)
         self.orphans.begin(progress.sequence, fk_checks=fk_checks)
         self._rows.move(progress, repeated)
         failpoints.reach("applier.after_marker")
@@ -80,6 +82,7 @@ class Writer:
 
         Raises ConflictStop where more conflicts wait for a decision than are kept, pymysql.err.MySQLError.
         """
+        self.conflicts.passing(changes)
         for table, op, run in runs(changes):
             if op == REFRESH:
                 self._batches.refresh(table, run)
@@ -142,6 +145,7 @@ class Writer:
         """Undo the transaction that `begin` began."""
         self.conflicts.clear()
         self._kept.clear()
+        self._fk_checks = None  # a statement that was forced may have failed between the two settings
         self._connection.rollback()
 
     def _resolve(self, change: Change, found: tuple[LocalRow, ...] | None) -> None:

@@ -6,6 +6,7 @@ see what is committed last. After a batch of a table that did not fit, the next 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -44,6 +45,9 @@ class Batches:
         self._connection = connection
         self._check_size = check_size
         self._alone = alone
+        self.in_order = (
+            False  # the server checks foreign keys with each statement: rows that refer to each other keep their order
+        )
         self._doubtful: set[tuple[str, str]] = set()  # tables and kinds whose last batch did not fit
 
     def apply(self, table: AppliedTable, op: str, run: Sequence[Change]) -> None:
@@ -105,7 +109,7 @@ class Batches:
             return {rows[n] for n in found}
 
         def apart(rows: Sequence[int], chosen: Sequence[int]) -> bool:
-            return statements.apart([_images(changes[n]) for n in rows], [rows.index(n) for n in chosen])
+            return not self.in_order and statements.apart([_images(changes[n]) for n in rows], [rows.index(n) for n in chosen])
 
         def alone(rows: Sequence[int]) -> None:
             self._one_by_one(statements, [changes[n] for n in rows])
@@ -117,7 +121,10 @@ class Batches:
             self._doubtful.discard(kind)
 
     def _one_by_one(self, statements: Statements, changes: Sequence[Change]) -> None:
-        """Changes that are apart, whatever they meet; their rows are read, and locked, some at a time."""
+        """Changes that are apart, whatever they meet; their rows are read, and locked, some at a time.
+
+        A change can give a row no key value that is not in its images, so that no other of them meets a row because of it.
+        """
         for start in range(0, len(changes), _READ_TOGETHER):
             some = changes[start : start + _READ_TOGETHER]
             look = statements.lock_all([_images(change) for change in some]) if len(some) > 1 else ""
@@ -126,7 +133,10 @@ class Batches:
                 with self._connection.cursor(Cursor) as cursor:
                     cursor.execute(look)
                     rows = cursor.fetchall()
-                found = [statements.local_rows(row[1:] for row in rows if int(row[0]) == n) for n in range(len(some))]
+                read = [statements.local_rows(row[1:] for row in rows if int(row[0]) == n) for n in range(len(some))]
+                met = Counter(local.row for each in read for local in each)
+                # a row that two of them meet is another one for the second: it looks again
+                found = [each if all(met[local.row] == 1 for local in each) else None for each in read]
             for change, local in zip(some, found, strict=True):
                 self._alone(change, local)
 

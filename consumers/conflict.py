@@ -137,7 +137,7 @@ def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision
         return Decision(case.type, winner, _with_deltas(case, deltas))
     if winner == "pending" or case.current is None or event.after is None:
         return Decision(case.type, winner)
-    taken = _taken(event, case, rules) if rules.policy is Policy.MERGE else {}
+    taken = _taken(event, case, rules, deltas) if rules.policy is Policy.MERGE else {}
     taken |= {n: value for n, value in enumerate(summed(case.current.row, case.current.row, deltas)) if n in deltas}
     if not taken:
         return Decision(case.type, winner)
@@ -177,7 +177,7 @@ def _judge(event: RowEvent, case: _Case, rules: Rules) -> Winner:
 
 def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int, object]:
     """Position → what the change added, of columns that it changed and that both rows have a number in."""
-    if not rules.deltas or current is None or event.before is None or event.after is None:
+    if not rules.deltas or current is None or current.is_before or event.before is None or event.after is None:
         return {}
     found = {n: difference(event.before[n], event.after[n]) for n in rules.deltas if current.row[n] is not None}
     return {n: value for n, value in found.items() if value}
@@ -201,7 +201,7 @@ def _with_deltas(case: _Case, deltas: Mapping[int, object]) -> tuple[Action, ...
     )
 
 
-def _taken(event: RowEvent, case: _Case, rules: Rules) -> dict[int, object]:
+def _taken(event: RowEvent, case: _Case, rules: Rules, deltas: Mapping[int, object]) -> dict[int, object]:
     """Of a change to a row that was changed here too: the columns that only the source changed, and their values.
 
     Where other rows are in its way, those of keys are not taken: the rows here stay.
@@ -209,7 +209,7 @@ def _taken(event: RowEvent, case: _Case, rules: Rules) -> dict[int, object]:
     assert case.current is not None and event.before is not None and event.after is not None
     taken = {}
     for n, (before, after) in enumerate(zip(event.before, event.after, strict=True)):
-        if n in rules.deltas or (case.in_its_way and n in rules.keyed):
+        if n in deltas or (case.in_its_way and n in rules.keyed):
             continue
         if before != after and same(case.current.row[n], before):
             taken[n] = after

@@ -40,11 +40,17 @@ class ConflictRecorder:
         self._pending: list[Resolved] = []
         self._pending_bytes = 0
         self._written = self._already = 0
+        self._passing: set[tuple[int, int]] = set()  # of those on record, what the transaction has applied
         found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
         self._known = {(int(sequence), int(order)): int(number) for number, sequence, order, _ in found}  # pending, on record
         self._resolutions: dict[tuple[int, int], Resolution] = {
             (int(sequence), int(order)): resolution for _, sequence, order, resolution in found if resolution is not None
         }
+
+    def passing(self, changes: Sequence[Change]) -> None:
+        """Take note of changes that are being applied."""
+        if self._known:
+            self._passing |= self._known.keys() & {_place(change) for change in changes}
 
     def told(self, changes: Sequence[Change]) -> bool:
         """Whether somebody has decided about any of these changes: it then goes by itself, not in a batch."""
@@ -73,6 +79,7 @@ class ConflictRecorder:
     def clear(self) -> None:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
+        self._passing.clear()
         self._pending.clear()
         self._pending_bytes = 0
         self._written = self._already = 0
@@ -101,11 +108,14 @@ class ConflictRecorder:
         self._met.clear()
 
     def settle(self, sequence: int) -> tuple[int, int]:
-        """Close what was pending up to a sequence and fits now; gives the conflicts of the transaction, and what was there."""
-        for each in {known for known, _ in self._known if known <= sequence}:
-            self._control.execute(
-                "close_pending", now_us(), "source", self._control.topology.name, self._source, self._stream, each
-            )
+        """Close what was pending up to a sequence: it fits now, or is not carried any more.
+
+        Gives the conflicts of the transaction, and what was there already.
+        """
+        for place, number in self._known.items():
+            if place[0] <= sequence:
+                decision = "source" if place in self._passing else "skipped"  # the direction carries it no more
+                self._control.execute("close_one", now_us(), decision, self._control.topology.name, number)
         return self._written, self._already
 
     def committed(self, sequence: int) -> None:

@@ -9,7 +9,7 @@ the key values are marked, and what the binlog then says of them is sent back as
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from consumers.changes import Change
 from consumers.conflict import Decision, Insert, LocalRow
 from consumers.long_rows import Long
 from consumers.statements import Statements
-from schemas.images import ABSENT, MARK, PRESENT, WILD, image_writer
+from schemas.images import ABSENT, DOCUMENT, MARK, PRESENT, WILD, image_writer
+from schemas.literals import quote_text
 from schemas.records import Row, RowEvent
 from schemas.tables import Column
 
@@ -58,26 +59,39 @@ class SendBack:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._number = 0
+        self._sequence = self._number = 0
 
-    def begin(self) -> None:
-        """Another target transaction begins: its rows replace those of the one before, which nobody needs any more."""
-        self._number = 0
+    def begin(self, sequence: int) -> None:
+        """Another target transaction begins: its rows replace those of the one before, which nobody needs any more.
 
-    def write(self, change: Change, refresh: Refresh) -> None:
-        """Write one change's. Raises pymysql.err.MySQLError."""
+        sequence: of the last source transaction in it. A row that is put again is logged only where it is another one.
+        """
+        self._sequence, self._number = sequence, 0
+
+    def write(self, change: Change, refresh: Refresh, check_size: Callable[[str], None]) -> None:
+        """Write one change's. check_size: see resolve. Raises ApplyError, pymysql.err.MySQLError."""
         statements = change.table.statements
         assert statements is not None
         plan = statements.plan
         columns, write = _described(plan.columns, plan.key), image_writer(tuple(column.kind for column in plan.columns))
-        rows = [(role, image if image is None else write(image)) for role, image in self._images(statements, refresh)]
-        arguments = []
-        for role, image in rows:
-            self._number += 1
-            topology = self._control.topology.name
-            arguments.append((topology, self._number, plan.target.db, plan.target.name, role, columns, image))
-        with self._control.connection.cursor() as cursor:
-            cursor.executemany(self._control.text("write_refresh"), arguments)
+        told = ", ".join(map(quote_text, (plan.target.db, plan.target.name)))
+        for role, image in self._images(statements, refresh):
+            if role == PRESENT and image is not None:
+                for n, column in enumerate(plan.columns):
+                    if column.kind == "json" and image[n] is not None:
+                        place = f"{self._place()}, {told}, '{DOCUMENT}', '{n}', NULL"
+                        self._write(statements.read_column(image, n, place), check_size)
+            written = "NULL" if image is None else f"X'{write(image).hex()}'"
+            self._write(f"VALUES ({self._place()}, {told}, '{role}', {quote_text(columns)}, {written}, NULL)", check_size)
+
+    def _place(self) -> str:
+        self._number += 1
+        return f"{quote_text(self._control.topology.name)}, {self._number}, {self._sequence}"
+
+    def _write(self, values: str, check_size: Callable[[str], None]) -> None:
+        sql = f"{self._control.plain('write_refresh')} {values}"
+        check_size(sql)
+        self._control.connection.query(sql)
 
     def _images(self, statements: Statements, refresh: Refresh) -> Iterator[tuple[str, Row | None]]:
         keyed = {position for key in statements.plan.unique_keys for position in key}

@@ -11,12 +11,13 @@ from pymysql.cursors import Cursor
 
 from bisync_topology.topology import Policy
 from consumers.changes import Change
-from consumers.conflict import Action, Decision, LocalRow, Rules, decide, decide_refused
+from consumers.conflict import Action, Decision, Delete, LocalRow, Rules, decide, decide_refused
 from consumers.refresh import SendBack, refresh_of
 from consumers.statements import Statements
 from schemas.records import REFRESH, RowEvent
 
 DUPLICATE_KEY = 1062
+NO_SUCH_VALUE = (1264, 1690, 3819)  # out of the column's range, or against a CHECK
 FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
 Resolution = Literal["source", "target"]  # what somebody has decided about a pending conflict
 _POLICY = {"source": Policy.OVERWRITE, "target": Policy.IGNORE}  # in place of the table's
@@ -65,26 +66,34 @@ def resolve(
         if resolution == "target":
             decision = Decision(decision.type, "target")
             if send_back is not None:
-                send_back.write(change, refresh_of(event, local, decision))
+                send_back.write(change, refresh_of(event, local, decision), check_size)
             return Resolved(change, decision, local, decided=True)
         if refuses(change, decision.actions):
-            return _refused(change, local, rules, send_back)
+            return _refused(change, local, rules, send_back, check_size)
         told = send_back if rules.judging and not decision.clean else None
         several = told is not None or len(decision.actions) > 1  # one statement undoes itself when it fails
         if several:
             connection.query("SAVEPOINT one_change")
         try:
             if told is not None:
-                told.write(change, refresh_of(event, local, decision))
+                told.write(change, refresh_of(event, local, decision), check_size)
             for action in decision.actions:
                 sql = statements.action(action)
                 check_size(sql)
-                _do(connection, sql, forced=rules.forced)
-        except pymysql.err.IntegrityError as error:
+                gives_way = isinstance(action, Delete) and event.after is not None
+                _do(connection, sql, forced=rules.forced, unchecked=rules.forced and gives_way and change.record.fk_checks)
+        except pymysql.err.MySQLError as error:
+            if error.args[0] in NO_SUCH_VALUE and rules.deltas:
+                if several:
+                    connection.query("ROLLBACK TO SAVEPOINT one_change")
+                rules = rules._replace(deltas=frozenset())  # a sum that the column does not hold: the policy decides
+                continue
+            if not isinstance(error, pymysql.err.IntegrityError):
+                raise
             if several:
                 connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
-                return _refused(change, local, rules, send_back)
+                return _refused(change, local, rules, send_back, check_size)
             if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
                 raise
             continue
@@ -102,21 +111,34 @@ def _look(
         return statements.local_rows(cursor.fetchall())
 
 
-def _refused(change: Change, local: tuple[LocalRow, ...], rules: Rules, send_back: SendBack | None) -> Resolved:
+def _refused(
+    change: Change,
+    local: tuple[LocalRow, ...],
+    rules: Rules,
+    send_back: SendBack | None,
+    check_size: Callable[[str], None],
+) -> Resolved:
     """A foreign key refuses it."""
     decision = decide_refused(change.event, local, rules)
     if rules.judging and send_back is not None:
-        send_back.write(change, refresh_of(change.event, local, decision))
+        send_back.write(change, refresh_of(change.event, local, decision), check_size)
     return Resolved(change, decision, local)
 
 
-def _do(connection: Connection[Any], sql: str, *, forced: bool) -> None:
-    """Run a statement; one that is forced also where a foreign key refuses, as what is missing here is on its way."""
+def _do(connection: Connection[Any], sql: str, *, forced: bool, unchecked: bool) -> None:
+    """Run a statement; one that is forced also where a foreign key refuses, as what is missing here is on its way.
+
+    unchecked: without the server's cascades, as what gives way comes back where its own side keeps it.
+    """
+    if not unchecked:
+        try:
+            connection.query(sql)
+            return
+        except pymysql.err.IntegrityError as error:
+            if not forced or error.args[0] not in FOREIGN_KEY:
+                raise
+    connection.query("SET SESSION foreign_key_checks = 0")
     try:
         connection.query(sql)
-    except pymysql.err.IntegrityError as error:
-        if not forced or error.args[0] not in FOREIGN_KEY:
-            raise
-        connection.query("SET SESSION foreign_key_checks = 0")
-        connection.query(sql)
+    finally:
         connection.query("SET SESSION foreign_key_checks = 1")

@@ -222,6 +222,10 @@ class Statements:
         """Read a row that is locked, with its long values; `canonical` takes the answer."""
         return f"SELECT {', '.join(self._whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)} FOR UPDATE"
 
+    def read_column(self, local: Row, position: int, beside: str) -> str:
+        """Read one column of a row that is locked, as it is. beside: expressions that come before it."""
+        return f"SELECT {beside}, {self._names[position]} FROM {self._table} WHERE {self._condition(local, guarded=False)}"
+
     def canonical(self, fetched: Sequence[Any]) -> Row:
         """A row as it was read → its canonical values."""
         values = list(fetched)

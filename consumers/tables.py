@@ -8,7 +8,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
-from bisync_topology.scope import ResolvedSettings, Scope, TableRules
+from bisync_topology.scope import ResolvedSettings, Scope, TableRules, splits
 from bisync_topology.topology import Direction, Dml, Topology
 from consumers.conflict import Rules
 from consumers.long_statements import LongStatements
@@ -71,8 +71,7 @@ class AppliedTables:
 
     def in_scope(self, full_name: str) -> bool:
         """Whether the direction carries `db.table`."""
-        db, _, name = full_name.partition(".")
-        return self._scope.includes(db, name)
+        return any(self._scope.includes(*name) for name in splits(full_name))
 
     def _describe(self, decoder: RowDecoder) -> AppliedTable:
         source = decoder.table

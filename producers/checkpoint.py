@@ -64,7 +64,8 @@ def read_checkpoint(topology: Topology, side: str) -> Checkpoint | None:
 def checkpoint_of(position: Mapping[str, Any], topics: dict[str, str] | None = None) -> Checkpoint:
     """A checkpoint from the value of its record."""
     prepared = {xid: Branch(*branch) for xid, branch in position.get("prepared", {}).items()}
-    return Checkpoint(**{**position, "prepared": prepared, "topics": topics or {}})
+    own = position.get("own_sequence", position["sequence"])  # an older version's: all of it may be its own
+    return Checkpoint(**{**position, "own_sequence": own, "prepared": prepared, "topics": topics or {}})
 
 
 def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh
 from producers.refusals import refuse
 from producers.tables import APPLIED, CONFLICTS, HEARTBEAT, CapturedTable, Tables
-from schemas.images import read_image
+from schemas.images import DOCUMENT, read_image
 from schemas.records import Row
 
 
@@ -16,6 +16,7 @@ class ControlRows:
         self._topology = topology
         self._side = side
         self._tables = tables
+        self._documents: dict[int, object] = {}  # of the present row that comes next, by position
 
     def take(self, role: str, head: Head, table: CapturedTable, image: Row, items: list[Item]) -> None:
         """Take a row as it is after its change. role: of its table. Raises CaptureError for a marker out of its place."""
@@ -37,11 +38,18 @@ class ControlRows:
     def _refresh(self, head: Head, row: Mapping[str, object], items: list[Item]) -> None:
         """What an applier wants to be sent back to the transaction's origin."""
         db, name, image = str(row["table_db"]), str(row["table_name"]), row["image"]
+        if row["role"] == DOCUMENT:
+            self._documents[int(str(row["columns"]))] = row["document"]
+            return
+        documents, self._documents = self._documents, {}
         if self._tables.in_scope(db, name):
             table = self._tables.refreshed(db, name, str(row["columns"]))
             assert table.table is not None
             assert image is None or isinstance(image, bytes | memoryview)
-            items.append(Refresh(head, table, str(row["role"]), None if image is None else read_image(table.table, bytes(image))))
+            read = None if image is None else read_image(table.table, bytes(image))
+            if read is not None and documents:
+                read = tuple(documents.get(n, value) for n, value in enumerate(read))
+            items.append(Refresh(head, table, str(row["role"]), read))
 
 
 def _marker(head: Head, row: Mapping[str, object]) -> None:

@@ -33,10 +33,14 @@ class OverlapIndex:
                 self._values[value] = sequence
                 self._order.append((sequence, value))
         if len(self._order) > MAX_VALUES:
-            self.floor = sequence
-            self._last.clear()
-            self._values.clear()
-            self._order.clear()
+            self.begin_anew(sequence)
+
+    def begin_anew(self, sequence: int) -> None:
+        """Forget all values: whatever has not seen this sequence overlaps."""
+        self.floor, self.last = sequence, max(self.last, sequence)
+        self._last.clear()
+        self._values.clear()
+        self._order.clear()
 
     def overlaps(self, values: Iterable[KeyValue], seen: int) -> bool:
         """Whether a change that had seen so much of this side's touches what a later one of this side touched."""

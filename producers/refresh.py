@@ -13,7 +13,7 @@ from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
-from producers.items import Refresh, Rows
+from producers.items import Head, Refresh, Rows
 from producers.overlaps import MAX_VALUES, OverlapIndex
 from producers.tables import CapturedTable
 from schemas.images import ABSENT, MARK, PRESENT
@@ -31,9 +31,10 @@ class Refresher:
         self.index = OverlapIndex(floor)
         self._values: dict[KeyValue, None] = {}  # of the rows that are sent back: they get its sequence
         self._tables: list[CapturedTable] = []
+        self._numbers: dict[int, int] = {}  # of these, by their identity
         self._spool: IO[bytes] = BytesIO()
         self.rows = 0  # to be sent back
-        self._begun = False
+        self._head: Head | None = None  # of the transaction
 
     def own(self, item: Rows, sequence: int) -> None:
         """A change of this side, which will be listed as `sequence`."""
@@ -45,7 +46,7 @@ class Refresher:
         """A change of the other side, applied here. sequence: the last one that was listed."""
         keys = item.table.keys
         assert keys is not None
-        seen = self._begin(item.head.origin_seen, sequence)
+        seen = self._begin(item.head, sequence)
         step = 2 if item.op == "u" else 1
         for n in range(0, len(item.images), step):
             images = item.images[n : n + step]
@@ -57,13 +58,13 @@ class Refresher:
                 encoder = item.table.encoder
                 assert encoder is not None
                 if before is not None and (after is None or encoder.key(before) != encoder.key(after)):
-                    self._put(item.table, before, None)
+                    self._put(item.table, keys.alone(before), None)
                 if after is not None:
                     self._put(item.table, None, after)
 
     def told(self, item: Refresh, sequence: int) -> None:
         """A row of `refreshes`."""
-        self._begin(item.head.origin_seen, sequence)
+        self._begin(item.head, sequence)
         keys = item.table.keys
         if item.image is None:
             self._touch(list(keys.any()) if keys is not None else [], sequence)
@@ -79,7 +80,9 @@ class Refresher:
 
     def end(self, sequence: int) -> None:
         """The transaction ends; what is sent back will be listed as `sequence`, if it is anything."""
-        if self._values and (self.rows or len(self._values) > MAX_VALUES):
+        if len(self._values) > MAX_VALUES:
+            self.index.begin_anew(sequence)
+        elif self.rows:
             self.index.add(self._values, sequence)
 
     def changes(self) -> Iterator[tuple[CapturedTable, Row | None, Row | None]]:
@@ -92,32 +95,36 @@ class Refresher:
 
     def clear(self) -> None:
         """What was collected is published, or given up, or there was nothing."""
-        if self._begun:
+        if self._head is not None:
             self._spool.close()
             self._spool = BytesIO()
             self._values.clear()
             self._tables.clear()
+            self._numbers.clear()
             self.rows = 0
-            self._begun = False
+            self._head = None
 
-    def _begin(self, seen: int, sequence: int) -> int:
+    def _begin(self, head: Head, sequence: int) -> int:
         """What the other side had seen; of an older stream than this one: nothing."""
-        seen = seen if seen <= sequence else 0
-        if not self._begun:
-            self._begun = True
+        seen = head.origin_seen if head.origin_seen <= sequence else 0
+        if self._head is not head:
+            self.clear()  # of a transaction whose end never came, as its server crashed
+            self._head = head
             self.index.forget(seen)
         return seen
 
     def _touch(self, values: list[KeyValue], sequence: int) -> None:
         """Later changes of the same transaction overlap with what was touched."""
-        self._values |= dict.fromkeys(values)
+        if len(self._values) <= MAX_VALUES:  # beyond it, `end` has the index begin anew
+            self._values |= dict.fromkeys(values)
         self.index.add(values, sequence + 1)
 
     def _put(self, table: CapturedTable, before: Row | None, after: Row | None) -> None:
-        if not self._tables or self._tables[-1] is not table:
+        number = self._numbers.setdefault(id(table), len(self._tables))
+        if number == len(self._tables):
             self._tables.append(table)
         images = tuple(None if row is None else tuple(map(_held, row)) for row in (before, after))
-        pickle.dump((len(self._tables) - 1, *images), self._spool)
+        pickle.dump((number, *images), self._spool)
         self.rows += 1
         if isinstance(self._spool, BytesIO) and self._spool.tell() > _SPOOL_BYTES:
             held, self._spool = self._spool, TemporaryFile()  # noqa: SIM115  `clear` closes it

@@ -7,6 +7,7 @@ a table's decoder is remembered by.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from schemas.topics import table_topic
 
 ROWS, APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, IGNORED = "rows", "applied", "heartbeat", "refreshes", "conflicts", "ignored"
 _MAP_KEY_AT = HEADER_BYTES + 6  # a table map's bytes after its table number
+_KEYS_SECONDS = 10.0  # how old what is known of keys may be: one that is added unlogged is in no table map
 _KEYS = """\
 SELECT s.INDEX_NAME, s.COLUMN_NAME, s.SUB_PART, c.COLLATION_NAME FROM information_schema.STATISTICS AS s
 LEFT JOIN information_schema.COLUMNS AS c USING (TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME)
@@ -61,6 +63,7 @@ class CapturedTable:
     keys: Keys | None = None  # where this side is the arbiter of the table's policy
 
     def __post_init__(self) -> None:
+        self.keys_read = time.monotonic()
         self._prefixes: dict[tuple[bytes, int], int] = {}
 
     @property
@@ -211,6 +214,9 @@ class Tables:
         table = self._by_map.get(key)
         if table is None:
             table = self._by_map[key] = self._describe(data[HEADER_BYTES:])
+        if table.keys is not None and time.monotonic() - table.keys_read > _KEYS_SECONDS:
+            assert table.table is not None
+            table.keys, table.keys_read = self._keys(table.table), time.monotonic()
         self._by_number[data[HEADER_BYTES:_MAP_KEY_AT]] = table
         return table
 

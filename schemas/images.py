@@ -8,7 +8,7 @@ from schemas.records import Row
 from schemas.tables import Table
 from schemas.values import KINDS
 
-MARK, PRESENT, ABSENT, WILD = "mark", "present", "absent", "wild"  # roles: consumers/refresh.py
+MARK, DOCUMENT, PRESENT, ABSENT, WILD = "mark", "document", "present", "absent", "wild"  # roles: consumers/refresh.py
 
 
 @cache

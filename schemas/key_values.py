@@ -42,13 +42,16 @@ class Keys:
     def __init__(self, full_name: str, keys: Iterable[Sequence[KeyPart]], columns: Sequence[Column]) -> None:
         """keys: as the server has them. columns: those of the rows, in their order."""
         positions = {column.name.casefold(): n for n, column in enumerate(columns)}
+        self._named: set[int] = set()  # positions of columns of any key
         self._keys: list[tuple[tuple[str, tuple[str, ...]], list[tuple[int, Callable[[Any], Hashable]]]]] = []
         for key in keys:
             names = tuple((part.name or "").casefold() for part in key)
-            if all(name in positions for name in names if name):
-                at = [positions.get(name, 0) for name in names]
-                forms = [(n, _form(columns[n], part)) for n, part in zip(at, key, strict=True)]
-                self._keys.append(((full_name, names), forms))
+            if not all(name in positions for name in names):  # an expression, or a column that these rows do not have
+                self._keys.append(((full_name, names), [(0, _any)]))
+                continue
+            at = [positions[name] for name in names]
+            self._named |= set(at)
+            self._keys.append(((full_name, names), [(n, _form(columns[n], part)) for n, part in zip(at, key, strict=True)]))
 
     def of(self, row: Row) -> Iterator[KeyValue]:
         """One for each key; none for a key of which the row has a NULL."""
@@ -56,19 +59,25 @@ class Keys:
             values = [WILD if row[n] is None else form(row[n]) for n, form in forms]
             if WILD not in values:
                 yield name, tuple(values)
-            elif not any(row[n] is None for n, _ in forms):
+            elif forms[0][1] is _any or not any(row[n] is None for n, _ in forms):
                 yield name, WILD
+
+    def alone(self, row: Row) -> Row:
+        """The row with the columns of its keys alone."""
+        return tuple(value if n in self._named else None for n, value in enumerate(row))
 
     def any(self) -> Iterator[KeyValue]:
         """What overlaps with every row of the table."""
         return ((name, WILD) for name, _ in self._keys)
 
 
+def _any(value: object) -> Hashable:
+    return WILD
+
+
 def _form(column: Column, part: KeyPart) -> Callable[[Any], Hashable]:
     """A non-NULL value → a form that values share which the key holds equal, or WILD."""
     prefix = part.prefix
-    if part.name is None:
-        return lambda value: WILD
     if column.kind == "binary":
         return lambda value: bytes(value[:prefix])
     if column.kind not in ("text", "encoded"):

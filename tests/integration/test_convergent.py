@@ -139,3 +139,50 @@ def test_a_column_that_is_none(world: World) -> None:
     eventually(lambda: world.direction()["state"] == "failed")
     error = world.direction()["error"]
     assert (error["code"], "changed_at" in error["message"], "version_column" in error["hint"]) == ("unfit_column", True, True)
+
+
+def test_documents_keep_the_types_of_their_values(world: World) -> None:
+    """A DECIMAL, a DATETIME or binary inside a JSON document is not its text: the row that is sent back has them as they were."""
+    table = world.table(columns="id INT PRIMARY KEY, n INT, `a document` JSON, d JSON")
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "site_priority"}}
+    world.up()
+    number, moment = "CAST('12345678901234567890.123' AS DECIMAL(30,3))", "CAST('2026-01-02 03:04:05' AS DATETIME)"
+    document = f"JSON_OBJECT('d', {number}, 't', {moment}, 'x', 1)"
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 0, {document}, NULL), (2, 0, NULL, '[1, 2.5]')")
+    world.run("wait")
+    at_once(world, table, ("UPDATE {t} SET n = 1",), ("UPDATE {t} SET n = 2, `a document` = NULL, d = NULL",))
+    types = (
+        f"SELECT id, n, JSON_TYPE(`a document`->'$.d'), JSON_TYPE(`a document`->'$.t'), `a document`, d FROM {table} ORDER BY id"
+    )
+    assert world.sql("west", types) == world.sql("east", types)
+    assert world.sql("west", types)[0][1:4] == (1, "DECIMAL", "DATETIME")
+
+
+def test_a_sum_that_the_column_does_not_hold(world: World) -> None:
+    """Both sides take from a stock what is there once: the arbiter's stays, the other's is on record, and nothing stops."""
+    table = world.table(columns="id INT PRIMARY KEY, qty INT UNSIGNED, note VARCHAR(9)")
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "merge", "delta_columns": ["qty"]}}
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 5, ''), (2, 5, '')")
+    world.run("wait")
+    west = ("UPDATE {t} SET qty = qty - 4 WHERE id = 1", "UPDATE {t} SET qty = qty + 4 WHERE id = 2")
+    at_once(world, table, ("UPDATE {t} SET qty = qty - 3",), west)
+    assert rows(world, table) == {1: (1, 2, ""), 2: (2, 6, "")}
+    found = world.sql("east", f"SELECT type, decision FROM {world.control}.conflicts")
+    assert found == (("update_differs", "target"),)
+    assert {each["error"] for each in world.status()["directions"]} == {None}
+
+
+def test_the_same_answer_twice(world: World) -> None:
+    """What is sent back again, in the very same words, is sent: a key that a row was moved to, and is not there."""
+    table = world.table(columns=ITEM)
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "site_priority"}}
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 1, 0, 0, 1)")
+    world.run("wait")
+    for turn in (1, 2, 3):
+        at_once(world, table, (f"UPDATE {{t}} SET a = {turn}",), ("UPDATE {t} SET id = 50",))
+        assert rows(world, table) == {1: (1, 1, turn, 0, 1)}

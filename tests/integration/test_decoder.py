@@ -1,7 +1,7 @@
 """Every decoded value equals what the server itself prints; what cannot be decoded is an error, never a wrong value.
 
-BISYNC_TEST_ROUNDS: how many random tables (default 300); BISYNC_TEST_TABLE_ROWS: rows of each (default 8); BISYNC_TEST_SEED: where
-they begin.
+BISYNC_TEST_ROUNDS: how many random tables (default 300); BISYNC_TEST_TABLE_ROWS: rows of each (default 8); BISYNC_TEST_SEED:
+where they begin.
 """
 
 import json

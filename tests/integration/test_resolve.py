@@ -388,6 +388,7 @@ def test_a_control_schema_of_an_older_version(world: World) -> None:
         started.wait()
         try:
             Control(connection, topology).create()
+            Control(connection, topology).upgrade()
         except Exception as error:  # noqa: BLE001  told below, as a thread's own is not
             errors.append(error)
         connection.close()

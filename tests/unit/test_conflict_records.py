@@ -81,12 +81,19 @@ def test_what_fits_by_then_is_closed_once() -> None:
     noted = Noted((17, 7, 0, None), (18, 9, 0, None))
     conflicts = recorder(noted)
     for _ in range(2):
+        conflicts.passing([met("source").change])
         conflicts.settle(7)
     conflicts.committed(7)
     conflicts.settle(8)
-    assert [(name, arguments[1:]) for name, arguments in noted.written] == [
-        ("close_pending", ("source", "shop", "east", "s", 7))
-    ] * 2
+    assert [(name, arguments[1:]) for name, arguments in noted.written] == [("close_one", ("source", "shop", 17))] * 2
+
+
+def test_what_is_not_carried_any_more_is_closed_as_skipped() -> None:
+    """Its table was taken out of the direction, or its kind of change: nobody has applied it."""
+    noted = Noted((17, 7, 0, None))
+    conflicts = recorder(noted)
+    conflicts.settle(7)
+    assert [(name, arguments[1:]) for name, arguments in noted.written] == [("close_one", ("skipped", "shop", 17))]
 
 
 def test_what_somebody_has_decided_holds_until_its_transaction_is_passed() -> None:

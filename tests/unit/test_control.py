@@ -47,7 +47,9 @@ class Server:
 
 def create(server: Server) -> list[str]:
     """Make the control tables; gives the statements that altered one."""
-    Control(server, TOPOLOGY).create()  # type: ignore[arg-type]
+    control = Control(server, TOPOLOGY)  # type: ignore[arg-type]
+    control.create()
+    control.upgrade()
     return [sql for sql in server.told if sql.startswith("ALTER")]
 
 

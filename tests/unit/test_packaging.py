@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from bisync_topology import __version__
 from bisync_topology.cli import PACKAGES
-from producers.publish import VERSION
+from producers.row_events import VERSION
 
 HOME = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((HOME / "pyproject.toml").read_text())
