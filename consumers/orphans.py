@@ -87,13 +87,14 @@ class Orphans:
         """A table's changes were made just as their source made them."""
         if (links := self._links_of(batch[0].table)) is not None:
             for change in batch:
-                self._touched.add(links, change.event.before, change.event.after)
+                event = change.event
+                self._touched.add(links, event.before, event.after, unchecked=change.record.unchecked)
 
     def acted(self, change: Change, actions: Iterable[Action]) -> None:
         """A change was decided about, and this was done."""
         if (links := self._links_of(change.table)) is not None:
             for action in actions:
-                self._touched.add(links, *images(action))
+                self._touched.add(links, *images(action), unchecked=change.record.unchecked)
 
     def relieve(self) -> None:
         """Look early where many keys wait; those that lack a parent so far are kept, as it may still come.

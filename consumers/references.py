@@ -133,12 +133,15 @@ class Touched:
         """How many keys wait."""
         return sum(map(len, self._keys.values()))
 
-    def add(self, links: Links, before: Row | None, after: Row | None) -> None:
-        """A row was changed so. Its source had a parent for every child at the end of its transaction.
+    def add(self, links: Links, before: Row | None, after: Row | None, *, unchecked: bool = False) -> None:
+        """A row was changed so. unchecked: its source did not ask whether a child that it inserts has a parent.
 
-        So where a parent gave its key up and none has taken it since, the children here are ones that the source did not see.
+        Else its source had a parent for every child at the end of its transaction. So where a parent gave its key up and none
+        has taken it since, the children here are ones that the source did not see.
         """
         for foreign_key, side, key in links.touched(before, after):
+            if unchecked and before is None and side == "child":
+                continue
             keys = self._keys.get(foreign_key.name)
             if keys is None:
                 keys = self._keys[foreign_key.name] = {}

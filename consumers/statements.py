@@ -34,7 +34,9 @@ _LONG_TYPES = ("text", "mediumtext", "longtext", "blob", "mediumblob", "longblob
 
 # How a column is read so that the client has its canonical value; the others are as they come.
 _CANONICAL = {
-    **dict.fromkeys(("uint64", "decimal", "date", "time", "datetime", "timestamp", "json"), "CAST({} AS CHAR)"),
+    **dict.fromkeys(("date", "time", "datetime", "timestamp", "json"), "CAST({} AS CHAR)"),
+    # with room for all digits: of a DECIMAL(1,1) a UNION gives -0. for -0.3
+    **dict.fromkeys(("uint64", "decimal"), "CAST({} AS CHAR(80))"),
     "float": "CAST({} AS DOUBLE)",  # a FLOAT is printed with six digits
     "bit": "CAST(CAST({} AS UNSIGNED) AS CHAR)",  # a SET as a number is a DOUBLE otherwise
     "encoded": "CAST({} AS BINARY)",

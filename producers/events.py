@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 QUERY, STOP, ROTATE, FORMAT_DESCRIPTION, XID, TABLE_MAP, INCIDENT, HEARTBEAT = 2, 3, 4, 15, 16, 19, 26, 27
 ROWS_QUERY, WRITE_ROWS, UPDATE_ROWS, DELETE_ROWS, GTID, ANONYMOUS_GTID, PREVIOUS_GTIDS = 29, 30, 31, 32, 33, 34, 35
 TRANSACTION_CONTEXT, VIEW_CHANGE, XA_PREPARE, PARTIAL_UPDATE_ROWS, TRANSACTION_PAYLOAD, HEARTBEAT_V2, GTID_TAGGED = range(36, 43)
+NO_FOREIGN_KEY_CHECKS = 2  # Rows_event::NO_FOREIGN_KEY_CHECKS_F; what a cascade changes has it too
 IGNORABLE_FLAG = 0x80  # LOG_EVENT_IGNORABLE_F
 
 GTIDS = (GTID, ANONYMOUS_GTID, GTID_TAGGED)
@@ -157,6 +158,11 @@ _STATUS_SIZES = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 16: 1, 
 def is_begin(data: bytes) -> bool:
     """Whether a QUERY_EVENT is BEGIN, the usual start of a transaction, without parsing it."""
     return data.endswith(b"\0BEGIN")
+
+
+def rows_flags(data: bytes) -> int:
+    """The flags of a rows event: 2 bytes behind its table number (6)."""
+    return int.from_bytes(data[HEADER_BYTES + 6 : HEADER_BYTES + 8], "little")
 
 
 def query(data: bytes) -> Query:

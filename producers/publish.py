@@ -330,6 +330,7 @@ class Publisher:
             fk_checks=self._fk_checks,
             barrier=head.barrier,
             events=tuple(EventCount(topic, partition, number) for (topic, partition), number in self._counts.items()),
+            unchecked=head.unchecked,
         )
         self._outbox.put(self._list_topic, 0, None, self._encode_transaction(record))
         self._events += 1

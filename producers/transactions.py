@@ -211,6 +211,7 @@ class Transactions:
         images = table.rows(event.data, 2 if op == "u" else 1, partial=event.type == events.PARTIAL_UPDATE_ROWS)
         if role == ROWS:
             head.kind = KIND_ROWS
+            head.unchecked |= op == "c" and bool(events.rows_flags(event.data) & events.NO_FOREIGN_KEY_CHECKS)
             self.items.append(Rows(head, table, op, images, len(event.data)))
         elif op != "d":
             for image in images[1::2] if op == "u" else images:

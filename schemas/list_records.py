@@ -45,7 +45,7 @@ def transaction_encoder() -> Callable[[TransactionRecord], bytes]:
             parts.append(varint(len(events)))
             for event in events:
                 parts += repeated_text(event.topic), varint(event.partition), varint(event.number)
-        parts.append(b"\x00")
+        parts += b"\x00", b"\x01" if record.unchecked else b"\x00"
         return b"".join(parts)
 
     return encode

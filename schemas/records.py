@@ -36,6 +36,7 @@ class TransactionRecord(NamedTuple):
     fk_checks: bool
     barrier: int
     events: tuple[EventCount, ...]
+    unchecked: bool = False
 
 
 class RowEvent(NamedTuple):

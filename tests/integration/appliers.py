@@ -1,6 +1,7 @@
 """A connection as an applier has it, for tests that run its statements on a real server."""
 
 import itertools
+from types import SimpleNamespace
 from typing import Any, cast
 
 from pymysql.constants import CLIENT
@@ -16,6 +17,8 @@ from sandbox.instances import Sandbox
 from schemas.envelope import RowDecoder
 from schemas.records import Row, RowEvent, TransactionRecord
 from schemas.tables import Table
+
+RECORD = cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False))  # of changes that come from none
 
 
 class Applier:
@@ -81,4 +84,6 @@ def applied(statements: Statements) -> AppliedTable:
 def change(table: AppliedTable, before: Row | None, after: Row | None) -> Change:
     """A change of a table's row."""
     op = "d" if after is None else "u" if before else "c"
-    return Change(table, RowEvent(1, 0, op, before, after), cast("TransactionRecord", None), 0)
+    return Change(
+        table, RowEvent(1, 0, op, before, after), cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False)), 0
+    )

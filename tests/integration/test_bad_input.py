@@ -42,9 +42,7 @@ def test_a_wrong_key(world: World) -> None:
 def test_settings_that_are_not_built(world: World) -> None:
     """What this version cannot do is refused by name rather than left undone."""
     world.topology["directions"][0]["initialize"] = ["structure", "data"]
-    for direction in world.topology["directions"]:
-        direction["on_conflict"] = "site_priority"
-    refused(world, 2, "directions[0].initialize", "set it to []", "directions[1].on_conflict", "task_failed")
+    refused(world, 2, "directions[0].initialize", "set it to []")
 
 
 def test_an_unreachable_server(world: World) -> None:

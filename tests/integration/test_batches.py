@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pymysql.err
@@ -34,7 +35,7 @@ def changes_of(made: Statements, policy: str, events: Sequence[tuple[str, Row | 
     settings = replace(TableRules(DIRECTION).settings("guard", "t"), on_conflict=Policy(policy))
     rules = Rules(Policy(policy))
     table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, rules=rules, statements=made)
-    record = cast("TransactionRecord", None)
+    record = cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False))
     return [Change(table, RowEvent(1, n, op, before, after), record, 0) for n, (op, before, after) in enumerate(events)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_foreign_key_refuses(applier: Applier, policy: str, decision: str) -> 
         table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, rules=rules, statements=made)
         op = "d" if after is None else "u" if before else "c"
         event = RowEvent(1, 0, op, before, after)
-        change = Change(table, event, cast("TransactionRecord", None), 0)
+        change = Change(table, event, cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False)), 0)
         return resolve(applier.cursor.connection, change, lambda sql: None).decision
 
     assert resolved(children, None, (11, 2, 5)).type == (

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import threading
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -30,6 +31,8 @@ from schemas.topics import conflicts_topic, transactions_topic
 pytestmark = pytest.mark.servers
 DIRECTION = Direction.model_validate({"from": "east", "to": "west", "objects": ["guard"]})
 WORKERS = ("producer east", "producer west", "applier east", "applier west")
+
+RECORD = cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False))  # of changes that come from none
 
 
 def items(world: World) -> str:
@@ -432,4 +435,6 @@ def change(made: Statements, after: Row) -> Change:
     settings = TableRules(DIRECTION).settings("guard", "t")
     rules = rules_of(settings, made.plan, forced=False)
     table = AppliedTable(name="guard.t", decoder=cast("RowDecoder", None), settings=settings, rules=rules, statements=made)
-    return Change(table, RowEvent(1, 0, "c", None, after), cast("TransactionRecord", None), 0)
+    return Change(
+        table, RowEvent(1, 0, "c", None, after), cast("TransactionRecord", SimpleNamespace(unchecked=False, fk_checks=False)), 0
+    )

@@ -67,9 +67,11 @@ def test_another_process_holds_the_lock(tmp_path: Path, capsys: pytest.CaptureFi
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        threading.Timer(0.2, holder.communicate).start()
+        timer = threading.Timer(0.2, holder.communicate)
+        timer.start()
         with cache.locked(lock):
             assert holder.wait(10) == 0
+        timer.join()
     assert str(lock) in capsys.readouterr().err
 
 
