@@ -45,9 +45,7 @@ class Batches:
         self._connection = connection
         self._check_size = check_size
         self._alone = alone
-        self.in_order = (
-            False  # the server checks foreign keys with each statement: rows that refer to each other keep their order
-        )
+        self.in_order = False  # where the server checks foreign keys with each statement: rows may refer to each other
         self._doubtful: set[tuple[str, str]] = set()  # tables and kinds whose last batch did not fit
 
     def apply(self, table: AppliedTable, op: str, run: Sequence[Change]) -> None:

@@ -97,9 +97,10 @@ class SendBack:
         keyed = {position for key in statements.plan.unique_keys for position in key}
         for role, images in ((MARK, refresh.marked), (ABSENT, refresh.absent)):
             for image in images:
-                if any(isinstance(image[n], Long) for n in keyed):  # a prefix of it is a key: all keys may be meant
+                long = any(isinstance(image[n], Long) for n in keyed)
+                if long:  # a prefix of it is a key: all keys may be meant
                     yield WILD, None
-                if role == ABSENT or not any(isinstance(image[n], Long) for n in keyed):
+                if role == ABSENT or not long:
                     yield role, tuple(value if n in keyed else None for n, value in enumerate(image))
         for row in refresh.present:
             yield PRESENT, self._whole(statements, row) if statements.shortens else row

@@ -83,19 +83,17 @@ def resolve(
                 gives_way = isinstance(action, Delete) and event.after is not None
                 _do(connection, sql, forced=rules.forced, unchecked=rules.forced and gives_way and change.record.fk_checks)
         except pymysql.err.MySQLError as error:
-            if error.args[0] in NO_SUCH_VALUE and rules.deltas:
-                if several:
-                    connection.query("ROLLBACK TO SAVEPOINT one_change")
-                rules = rules._replace(deltas=frozenset())  # a sum that the column does not hold: the policy decides
-                continue
-            if not isinstance(error, pymysql.err.IntegrityError):
+            too_large = error.args[0] in NO_SUCH_VALUE and bool(rules.deltas)
+            if not (too_large or isinstance(error, pymysql.err.IntegrityError)):
                 raise
             if several:
                 connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
                 return _refused(change, local, rules, send_back, check_size)
-            if error.args[0] != DUPLICATE_KEY or attempt + 1 == _ATTEMPTS:
+            if not (too_large or error.args[0] == DUPLICATE_KEY) or attempt + 1 == _ATTEMPTS:
                 raise
+            if too_large:  # a sum that the column does not hold: the policy decides
+                rules = rules._replace(deltas=frozenset())
             continue
         break
     return Resolved(change, decision, local)

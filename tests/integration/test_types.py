@@ -81,6 +81,16 @@ def test_sql_of_others_arrives_in_bytes(types_world: World) -> None:
     assert sum(rows.values()) > 100
 
 
+def make(world: World, seed: int) -> list[RandomTable]:
+    """Random tables, the same on both sides."""
+    made = [RandomTable(f"r{n}", Random(seed + n)) for n in range(TABLES)]
+    with printing(world.servers.east) as connection, connection.cursor() as cursor:
+        cursor.execute(f"USE {world.db}")
+        for table in made:
+            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    return made
+
+
 def write(world: World, side: str, made: list[RandomTable], step: Callable[[RandomTable, Cursor, int], None]) -> None:
     """Do a step of every table's at a side, and wait until it has arrived."""
     with printing(world.sides[side]) as connection, connection.cursor() as cursor:
@@ -92,11 +102,7 @@ def write(world: World, side: str, made: list[RandomTable], step: Callable[[Rand
 
 def test_random_tables_arrive_in_bytes(world: World) -> None:
     """Inserts at east, updates at west, deletes at east: rows of every type and character set end equal in bytes."""
-    made = [RandomTable(f"r{n}", Random(7_000_003 + n)) for n in range(TABLES)]
-    with printing(world.servers.east) as connection, connection.cursor() as cursor:
-        cursor.execute(f"USE {world.db}")
-        for table in made:
-            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    made = make(world, 7_000_003)
     world.up()
     write(world, "east", made, RandomTable.fill)
     assert assert_equal(world, world.db) == TABLES * ROWS
@@ -168,11 +174,7 @@ def test_planted_differences_are_found_and_no_others(world: World) -> None:
     """
     for direction in world.topology["directions"]:
         direction["on_conflict"] = "ignore"
-    made = [RandomTable(f"r{n}", Random(9_000_011 + n)) for n in range(TABLES)]
-    with printing(world.servers.east) as connection, connection.cursor() as cursor:
-        cursor.execute(f"USE {world.db}")
-        for table in made:
-            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    made = make(world, 9_000_011)
     world.up()
     write(world, "east", made, RandomTable.fill)
     chance = Random(5)
@@ -209,11 +211,7 @@ def test_rows_of_every_type_are_sent_back(world: World) -> None:
     """What west changes of rows that differ at east, the arbiter, is refused, and east's row comes back, whatever its types."""
     for direction in world.topology["directions"]:
         direction["on_conflict"] = "site_priority"
-    made = [RandomTable(f"r{n}", Random(11_000_027 + n)) for n in range(TABLES)]
-    with printing(world.servers.east) as connection, connection.cursor() as cursor:
-        cursor.execute(f"USE {world.db}")
-        for table in made:
-            world.sql("west", f"USE {world.db}", _SESSION, table.create(cursor))
+    made = make(world, 11_000_027)
     world.up()
     write(world, "east", made, RandomTable.fill)
     chance = Random(6)
