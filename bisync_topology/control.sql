@@ -89,11 +89,16 @@ CREATE TABLE IF NOT EXISTS {c}.ddl_log (
   source_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   at BIGINT NOT NULL,
   statement LONGTEXT NOT NULL,
-  state VARCHAR(16) NOT NULL,
+  state VARCHAR(16) NOT NULL COMMENT 'running: begun, and not known to be done; applied, held, ignored, drift, skipped',
   why TEXT NOT NULL,
   stream VARCHAR(32) NOT NULL,
   sequence BIGINT NOT NULL,
   gtid VARCHAR(120) NOT NULL,
+  decision VARCHAR(16) NULL COMMENT 'what somebody has decided about a held one: approve, skip',
+  tables JSON NULL COMMENT 'names that it holds back while it is held; null: all',
+  event LONGBLOB NULL COMMENT 'Avro, as in the DDL topic',
+  connection_id BIGINT NULL COMMENT 'of the session that runs it: by this its event in the binlog is known',
+  fingerprint TEXT NULL COMMENT 'of what it changes, as that was before',
   PRIMARY KEY (id),
   UNIQUE KEY (topology, source_side, stream, sequence)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -144,6 +149,13 @@ ALTER TABLE {c}.applied ADD COLUMN seen BIGINT NOT NULL DEFAULT 0
 -- name: add_conflicts_resolution
 ALTER TABLE {c}.conflicts ADD COLUMN resolution VARCHAR(16) NULL
  COMMENT 'what somebody has decided about a pending one: source, target', ADD KEY aged (topology, source_side, at);
+
+-- name: add_ddl_log_decision
+ALTER TABLE {c}.ddl_log ADD COLUMN decision VARCHAR(16) NULL COMMENT 'what somebody has decided about a held one: approve, skip',
+ ADD COLUMN tables JSON NULL COMMENT 'names that it holds back while it is held; null: all',
+ ADD COLUMN event LONGBLOB NULL COMMENT 'Avro, as in the DDL topic',
+ ADD COLUMN connection_id BIGINT NULL COMMENT 'of the session that runs it: by this its event in the binlog is known',
+ ADD COLUMN fingerprint TEXT NULL COMMENT 'of what it changes, as that was before';
 
 -- name: get_lock
 SELECT GET_LOCK(%s, %s);
@@ -271,9 +283,24 @@ SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_
 SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
  list_offset, committed_at, resolution FROM {c}.conflicts WHERE topology = %s AND id = %s;
 
--- name: insert_ddl
-INSERT INTO {c}.ddl_log (topology, source_side, at, statement, state, why, stream, sequence, gtid)
- VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh ON DUPLICATE KEY UPDATE state = fresh.state, why = fresh.why;
+-- name: write_ddl
+INSERT INTO {c}.ddl_log (topology, source_side, stream, sequence, at, statement, state, why, gtid, tables, event, connection_id,
+ fingerprint) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
+ ON DUPLICATE KEY UPDATE at = fresh.at, state = fresh.state, why = fresh.why, decision = NULL, tables = fresh.tables,
+ connection_id = fresh.connection_id, fingerprint = fresh.fingerprint;
+
+-- name: end_ddl
+UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s AND source_side = %s AND stream = %s
+ AND sequence = %s;
+
+-- name: open_ddls
+-- Those that are held, and the one that was begun, in order.
+SELECT id, state, decision, tables, event, sequence, gtid, connection_id, fingerprint, why FROM {c}.ddl_log
+ WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running') ORDER BY sequence;
+
+-- name: hold_place
+-- Nothing may be begun where another applier has moved the progress: no row, then.
+SELECT sequence FROM {c}.applied WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s FOR UPDATE;
 
 -- name: add_rows
 -- Of a transaction in pieces, whose size is known at its end only.

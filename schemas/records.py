@@ -67,3 +67,9 @@ class DdlEvent(NamedTuple):
     time_zone: str
     charset: tuple[int, int, int]  # ids: character_set_client, collation_connection, collation_server
     tables: tuple[str, ...]  # `db.table` in scope that it names; empty where it could not be told
+    raw: bytes | None = None  # as the client sent it, where that is not the UTF-8 of `statement`
+    flags: int = 0  # flags2
+    origin: str | None = None  # the side it began at, None: the one whose event it is
+    lower_case: bool = False  # lower_case_table_names is not 0
+    utf8mb4_collation: int = 0  # id
+    explicit_timestamp: bool | None = None
