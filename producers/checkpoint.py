@@ -13,6 +13,7 @@ from bisync_topology.errors import CaptureError, Where
 from bisync_topology.kafka import admin, existing_topics, side_partition, topic_ids
 from bisync_topology.kafka_records import TAIL_OFFSETS, read_partition, read_tail
 from bisync_topology.topology import Topology
+from producers.items import Running
 from producers.xa import Branch
 from schemas.list_records import transaction_decoder
 from schemas.topics import checkpoints_topic, transactions_topic
@@ -35,6 +36,7 @@ class Checkpoint:
     own_sequence: int = 0  # the last one of a change that began here, or of what was sent back
     file_begun: int = 0  # when the server began that file, in seconds since 1970; 0: not known
     prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
+    running: dict[int, Running] = field(default_factory=dict)  # statements that an applier has begun, by id in `ddl_log`
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 
     def record(self) -> tuple[bytes, bytes]:
@@ -64,8 +66,9 @@ def read_checkpoint(topology: Topology, side: str) -> Checkpoint | None:
 def checkpoint_of(position: Mapping[str, Any], topics: dict[str, str] | None = None) -> Checkpoint:
     """A checkpoint from the value of its record."""
     prepared = {xid: Branch(*branch) for xid, branch in position.get("prepared", {}).items()}
+    running = {int(number): Running(*each) for number, each in position.get("running", {}).items()}
     own = position.get("own_sequence", position["sequence"])  # an older version's: all of it may be its own
-    return Checkpoint(**{**position, "own_sequence": own, "prepared": prepared, "topics": topics or {}})
+    return Checkpoint(**{**position, "own_sequence": own, "prepared": prepared, "running": running, "topics": topics or {}})
 
 
 def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:

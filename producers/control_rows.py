@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping
 
-from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh
+from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh, Running
 from producers.refusals import refuse
-from producers.tables import APPLIED, CONFLICTS, HEARTBEAT, CapturedTable, Tables
+from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, CapturedTable, Tables
 from schemas.images import DOCUMENT, read_image
 from schemas.records import Row
+
+
+LOCAL_STREAM = "local"  # of statements that a command runs on a side, and that are not to be carried
 
 
 class ControlRows:
     """Reads one topology's rows; those of others in the same control schema are passed over."""
 
-    def __init__(self, topology: str, side: str, tables: Tables) -> None:
+    def __init__(self, topology: str, side: str, tables: Tables, running: Mapping[int, Running]) -> None:
+        """running: statements of an applier that were begun where the events begin, by id in `ddl_log`."""
         self._topology = topology
         self._side = side
         self._tables = tables
+        self.running = dict(running)
         self._documents: dict[int, object] = {}  # of the present row that comes next, by position
 
     def take(self, role: str, head: Head, table: CapturedTable, image: Row, items: list[Item]) -> None:
@@ -30,10 +35,30 @@ class ControlRows:
             if row["side"] == self._side and not head.kind:  # what `wait` wrote: listed, so that its arrival can be told
                 head.kind = KIND_BARRIER
                 head.barrier = _int(row["barrier"])
+        elif role == DDL_LOG:
+            self._statement(head, row)
         elif role == CONFLICTS:
             items.append(Conflict(head, row))  # as it is on record now; its transaction is not listed for that
         else:
             self._refresh(head, row, items)
+
+    def begun_by(self, thread_id: int) -> Running | None:
+        """What an applier has begun in this session."""
+        return next((each for each in self.running.values() if each.thread_id == thread_id), None)
+
+    def server_began(self, file: str) -> None:
+        """With this file: sessions of before are no more, and their numbers are given again."""
+        self.running = {number: each for number, each in self.running.items() if each.file == file}
+
+    def _statement(self, head: Head, row: Mapping[str, object]) -> None:
+        """An applier's statement that cannot carry a progress row: between `running` and its next state the session tells it."""
+        number = _int(row["id"])
+        if row["state"] == "running":
+            thread_id, sequence = _int(row["connection_id"]), _int(row["sequence"])
+            local = row["stream"] == LOCAL_STREAM
+            self.running[number] = Running(thread_id, str(row["source_side"]), 0 if local else sequence, head.file)
+        else:
+            self.running.pop(number, None)
 
     def _refresh(self, head: Head, row: Mapping[str, object], items: list[Item]) -> None:
         """What an applier wants to be sent back to the transaction's origin."""

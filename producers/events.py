@@ -150,6 +150,10 @@ class Query:
     sql_mode: int = 0
     charset: tuple[int, int, int] = (0, 0, 0)
     time_zone: str = ""
+    thread_id: int = 0  # CONNECTION_ID() of its session
+    flags: int = 0  # flags2
+    utf8mb4_collation: int = 0  # id of default_collation_for_utf8mb4; 0: the event does not say
+    explicit_timestamp: bool | None = None  # explicit_defaults_for_timestamp
 
 
 _STATUS_SIZES = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 16: 1, 17: 8, 18: 2, 19: 1, 20: 1}
@@ -160,6 +164,14 @@ def is_begin(data: bytes) -> bool:
     return data.endswith(b"\0BEGIN")
 
 
+def server_began(format_description: bytes) -> bool:
+    """Whether the server started with the file of this FORMAT_DESCRIPTION_EVENT: no session of before is left.
+
+    Layout: version (2), server version (50), when it was created (4), which is 0 in the files that come later.
+    """
+    return format_description[HEADER_BYTES + 52 : HEADER_BYTES + 56] != bytes(4)
+
+
 def rows_flags(data: bytes) -> int:
     """The flags of a rows event: 2 bytes behind its table number (6)."""
     return int.from_bytes(data[HEADER_BYTES + 6 : HEADER_BYTES + 8], "little")
@@ -167,7 +179,7 @@ def rows_flags(data: bytes) -> int:
 
 def query(data: bytes) -> Query:
     """Parse a QUERY_EVENT; status variables after one that is not known are left unread (new ones are written last)."""
-    _, _, db_length, _, status_length = _QUERY.unpack_from(data, HEADER_BYTES)
+    thread_id, _, db_length, _, status_length = _QUERY.unpack_from(data, HEADER_BYTES)
     start = pos = HEADER_BYTES + _QUERY.size
     end = start + status_length
     found: dict[int, bytes] = {}
@@ -199,4 +211,8 @@ def query(data: bytes) -> Query:
         sql_mode=int.from_bytes(found.get(1, b""), "little"),
         charset=(client, connection, server),
         time_zone=found.get(5, b"").decode(),
+        thread_id=thread_id,
+        flags=int.from_bytes(found.get(0, b""), "little"),
+        utf8mb4_collation=int.from_bytes(found.get(18, b""), "little"),
+        explicit_timestamp=bool(found[16][0]) if 16 in found else None,
     )

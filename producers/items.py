@@ -36,6 +36,15 @@ class Head:
     xa: bool = False  # rows that come now are of an XA branch: they wait for its commit
 
 
+class Running(NamedTuple):
+    """A statement that an applier has begun: what a session of this number logs now is of that side."""
+
+    thread_id: int
+    origin: str
+    sequence: int  # of that side's stream; 0: of none
+    file: str  # of the binlog where it was begun
+
+
 class Rows(NamedTuple):
     """Row images of one event of a transaction. op u: images alternate before, after. size: bytes of the event."""
 
@@ -52,7 +61,9 @@ class Ddl(NamedTuple):
     head: Head
     query: Query
     statement: str
+    raw: bytes | None  # as the client sent it, where that is not the UTF-8 of `statement`
     tables: tuple[str, ...]
+    lower_case: bool
 
 
 class Refresh(NamedTuple):
@@ -75,7 +86,7 @@ class End(NamedTuple):
     """A transaction's end, the only place where positions may be recorded.
 
     begun: when its file was, in seconds since 1970. tables: of a skipped one, what it touched. prepared: the XA branches that are
-    open behind it, where they have changed.
+    open behind it, where they have changed. running: the statements that an applier has begun, likewise.
     """
 
     head: Head
@@ -84,6 +95,7 @@ class End(NamedTuple):
     begun: int = 0
     tables: tuple[str, ...] = ()
     prepared: Mapping[str, Branch] | None = None
+    running: Mapping[int, Running] | None = None
 
 
 Item = Rows | Ddl | Refresh | Conflict | End

@@ -116,6 +116,7 @@ class ProducerProcess:
             seen=checkpoint.seen,
             skips=skips,
             prepared=checkpoint.prepared,
+            running=checkpoint.running,
             recall=partial(self._recall, publisher, server.server_id),
         )
         position = Position(checkpoint.gtid_executed, checkpoint.file, checkpoint.pos)

@@ -66,7 +66,7 @@ class Publisher:
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
         self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
-        self._prepared = checkpoint.prepared
+        self._prepared, self._running = checkpoint.prepared, checkpoint.running
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
         # the source transaction that is being published
@@ -129,6 +129,7 @@ class Publisher:
             own_sequence=self._own,
             file_begun=begun,
             prepared=self._prepared,
+            running=self._running,
         )
 
     def commit(self) -> None:
@@ -248,6 +249,8 @@ class Publisher:
         self._outbox.put(self._ddl_topic, 0, None, encode_ddl(event))
         self._counts[self._ddl_topic, 0] = 1
         self._order = 1
+        if item.head.begun:  # CREATE TABLE … SELECT: its rows follow, and are applied as a transaction of their own
+            self._close(replace(item.head, kind=KIND_DDL))
 
     def _conflict(self, item: Conflict) -> None:
         """A conflict goes out whether or not its transaction is listed: one that stops a direction is alone in its own."""
@@ -274,7 +277,9 @@ class Publisher:
         self._place = (item.file, item.pos, item.begun, self._server_uuid)
         if item.prepared is not None:
             self._prepared = dict(item.prepared)
-        if head.origin is not None:
+        if item.running is not None:
+            self._running = dict(item.running)
+        if head.origin_sequence:
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
         self._moved = True
 

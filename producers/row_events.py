@@ -63,4 +63,10 @@ def ddl_event(item: Ddl, sequence: int) -> DdlEvent:
         time_zone=query.time_zone,
         charset=query.charset,
         tables=item.tables,
+        raw=item.raw,
+        flags=query.flags,
+        origin=item.head.origin,
+        lower_case=item.lower_case,
+        utf8mb4_collation=query.utf8mb4_collation,
+        explicit_timestamp=query.explicit_timestamp,
     )

@@ -29,7 +29,8 @@ from schemas.records import Row
 from schemas.tables import Column, Table
 from schemas.topics import table_topic
 
-ROWS, APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, IGNORED = "rows", "applied", "heartbeat", "refreshes", "conflicts", "ignored"
+ROWS, APPLIED, HEARTBEAT, REFRESHES, CONFLICTS = "rows", "applied", "heartbeat", "refreshes", "conflicts"
+DDL_LOG, IGNORED = "ddl_log", "ignored"
 _MAP_KEY_AT = HEADER_BYTES + 6  # a table map's bytes after its table number
 _KEYS_SECONDS = 10.0  # how old what is known of keys may be: one that is added unlogged is in no table map
 _KEYS = """\
@@ -52,7 +53,7 @@ class InScope(Protocol):
 class CapturedTable:
     """One version of a table as the binlog describes it."""
 
-    role: str  # rows: published; applied, heartbeat, refreshes, conflicts: control rows that capture reads; ignored
+    role: str  # rows: published; applied, heartbeat, refreshes, conflicts, ddl_log: control rows that capture reads; ignored
     db: str
     name: str
     topic: str = ""
@@ -143,13 +144,14 @@ class Tables:
         """judged: whether this side is the arbiter of a table's policy."""
         self._topology = topology
         self._side = side
-        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES, CONFLICTS)}
+        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, DDL_LOG)}
         self._judged = judged
         self._refreshed: dict[tuple[str, str, str], CapturedTable] = {}
         self._control_schema = control_schema
         self._in_scope = in_scope
         self._connection = connection
         self._charsets, self._mbmaxlen = _charsets(connection)
+        self.lower_case = _lower_case(connection)
         self._by_map: dict[bytes, CapturedTable] = {}
         self._by_number: dict[bytes, CapturedTable] = {}
 
@@ -160,6 +162,10 @@ class Tables:
     def database_in_scope(self, db: str) -> bool:
         """Whether any direction from this side carries the database as a whole."""
         return self._in_scope.includes_database(db)
+
+    def charset_name(self, collation: int) -> str:
+        """The character set of a collation's id; utf8mb4 where the event has none."""
+        return self._charsets.get(collation, "utf8mb4")
 
     def forget(self) -> None:
         """After a change of structure keys may be others, of which a table map says nothing."""
@@ -266,6 +272,12 @@ class Tables:
                 keys.setdefault(index, []).append((column, bool(unusable)))
         usable = (tuple(column for column, _ in columns) for columns in keys.values() if not any(bad for _, bad in columns))
         return next(usable, ())
+
+
+def _lower_case(connection: Connection[Any]) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT @@lower_case_table_names")
+        return any(int(row[0]) for row in cursor.fetchall())
 
 
 def _charsets(connection: Connection[Any]) -> tuple[Mapping[int, str], Mapping[str, int]]:

@@ -13,9 +13,9 @@ from bisync_topology.errors import CaptureError
 from producers import events, xa
 from producers.control_rows import ControlRows
 from producers.events import Event, Query
-from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows
+from producers.items import KIND_BARRIER, KIND_DDL, KIND_ROWS, Ddl, End, Head, Item, Refresh, Rows, Running
 from producers.payload import inner_events
-from producers.queries import check_no_rows, ddl_text, names_in_scope, statement_of
+from producers.queries import check_no_rows, definition, statement_of
 from producers.refusals import DAMAGED, Spot, placed, refuse
 from producers.table_map import table_name
 from producers.tables import IGNORED, ROWS, Tables
@@ -43,17 +43,20 @@ class Transactions:
         skips: frozenset[str],
         prepared: Mapping[str, Branch],
         recall: Recall,
+        running: Mapping[int, Running] | None = None,
     ) -> None:
         """target: the other side, for what messages advise. file: of the binlog where the events begin.
 
-        prepared: XA branches that are open there, by XID. recall: reads one once more.
+        prepared: XA branches that are open there, by XID. recall: reads one once more. running: statements that an applier had
+        begun there, by id in `ddl_log`.
         """
         self._topology = topology
         self._side = side
         self._target = target
         self._control_schema = control_schema
         self._tables = tables
-        self._control_rows = ControlRows(topology, side, tables)
+        self._control_rows = ControlRows(topology, side, tables, running or {})
+        self._running = dict(self._control_rows.running)  # as the last end had it
         self._file, self._begun = file, 0
         self._seen = seen
         self._skips = skips
@@ -142,6 +145,8 @@ class Transactions:
         elif code == events.FORMAT_DESCRIPTION:
             self._check_open(event)
             self._begun = event.written
+            if events.server_began(event.data):
+                self._control_rows.server_began(self._file)
             if self._head is not None:  # the server crashed inside a transaction: what it had not committed is no change
                 self._seen = self._head.seen
                 self._head = None
@@ -224,7 +229,7 @@ class Transactions:
         if head is None:
             refuse("a statement outside of a transaction")
         query = events.query(event.data)
-        statement = statement_of(query)
+        statement = statement_of(query, self._tables)
         if statement.verb == "BEGIN" or statement.start_transaction is not None:
             head.begun = True
         if statement.category is Category.XA:
@@ -237,18 +242,27 @@ class Transactions:
         match statement.category:
             case Category.TRANSACTION:
                 self._transaction_statement(event, statement)
-            case Category.ACCOUNT | Category.ADMIN | Category.TEMPORARY:
+            case Category.TEMPORARY:
                 self._pass(event, statement)
-            case Category.TABLE | Category.DATABASE | Category.OBJECT:
-                self._tables.forget()
-                names = names_in_scope(self._tables, statement, query.db)
-                if names is not None:
-                    self.items.append(Ddl(head, query, ddl_text(query, statement, begun=head.begun), names))
-                    head.kind = KIND_DDL
-                self._pass(event, statement)
-            case _:
+            case Category.DML:
                 check_no_rows(self._tables, statement)
                 self._pass(event, statement)
+            case _:
+                self._definition(head, query, statement)
+                self._pass(event, statement)
+
+    def _definition(self, head: Head, query: Query, statement: Statement) -> None:
+        """A DDL, or a statement that is not understood. One that an applier runs has the origin that its session tells."""
+        self._tables.forget()
+        running = self._control_rows.begun_by(query.thread_id)
+        if running is not None:
+            head.origin, head.origin_sequence, head.origin_transactions = running.origin, running.sequence, 1
+            self._seen = running.sequence or self._seen
+        found = definition(self._tables, statement, query, begun=head.begun)
+        if found is not None:
+            self.items.append(Ddl(head, query, found.text, found.raw, found.tables, self._tables.lower_case))
+            if not head.begun:  # the rows of CREATE TABLE … SELECT are listed as a transaction of their own
+                head.kind = KIND_DDL
 
     def _pass(self, event: Event, statement: Statement) -> None:
         """A statement commits by itself, unless it is inside of BEGIN, or rows follow as after CREATE TABLE … SELECT."""
@@ -292,8 +306,11 @@ class Transactions:
         if head is None:
             refuse("a commit outside of a transaction")
         self._head = None
-        self.items.append(End(head, self._file, pos or event.end, self._begun, tuple(self._touched), self._prepared))
+        running = self._control_rows.running
+        changed = None if running == self._running else dict(running)
+        self.items.append(End(head, self._file, pos or event.end, self._begun, tuple(self._touched), self._prepared, changed))
         self._prepared = None
+        self._running = self._running if changed is None else changed
 
     def _placed(self, error: Exception, event: Event) -> CaptureError:
         if isinstance(error, CaptureError) and error.where.log_file is not None:

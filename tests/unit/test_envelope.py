@@ -317,6 +317,12 @@ DDLS = st.builds(
     time_zone=TEXT,
     charset=st.tuples(*[st.integers(0, 65535)] * 3),
     tables=st.lists(TEXT, max_size=3).map(tuple),
+    raw=st.none() | st.binary(),
+    flags=st.integers(0, 2**32 - 1),
+    origin=st.none() | TEXT,
+    lower_case=st.booleans(),
+    utf8mb4_collation=st.integers(0, 65535),
+    explicit_timestamp=st.none() | st.booleans(),
 )
 
 

@@ -1,7 +1,7 @@
 """The state machine over binlog events: where transactions begin and end, their origin, and every reason to stop."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import binlog_encoder as enc
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bisync_topology.errors import CaptureError
 from producers import events, xa
 from producers.capture import UNPACKED
-from producers.items import Conflict
+from producers.items import Conflict, Running
 from producers.tables import Tables
 from producers.transactions import Ddl, End, Item, Rows, Transactions
 from producers.xa import Branch
@@ -61,7 +61,7 @@ class Connection:
 class Log:
     """A binlog that is written event by event, each with its place, and what capture makes of it."""
 
-    def __init__(self, *, seen: int = 0, skips: Sequence[str] = ()) -> None:
+    def __init__(self, *, seen: int = 0, skips: Sequence[str] = (), running: Mapping[int, Running] | None = None) -> None:
         self.pos = 4
         tables = Tables(topology="shop", side="east", control_schema="bisync", in_scope=Scope(), connection=Connection())  # type: ignore[arg-type]
         self.transactions = Transactions(
@@ -75,6 +75,7 @@ class Log:
             skips=frozenset(skips),
             prepared={},
             recall=self.recall,
+            running=running,
         )
         self.written: dict[str, list[events.Event]] = {}  # by the GTID of their transaction, for `recall`
 
@@ -154,6 +155,17 @@ CONFLICTS = [
     enc.Col(name="id", type=8),
     enc.varchar_col("topology", 64, collation=11),
     enc.varchar_col("decision", 64, collation=11),
+]
+
+
+DDL_LOG = [
+    enc.Col(name="id", type=8),
+    enc.varchar_col("topology", 64, collation=11),
+    enc.varchar_col("source_side", 64, collation=11),
+    enc.varchar_col("state", 16, collation=11),
+    enc.varchar_col("stream", 32, collation=11),
+    enc.Col(name="sequence", type=8),
+    enc.Col(name="connection_id", type=8),
 ]
 
 
@@ -468,21 +480,46 @@ def test_statements_in_scope(statement: str, db: str, tables: tuple[str, ...]) -
         ("CREATE DATABASE other", "shop"),
         ("CREATE PROCEDURE other.p() SELECT 1", "shop"),
         ("DROP FUNCTION f", "other"),
-        ("CREATE USER a@b IDENTIFIED BY 'x'", "shop"),
-        ("GRANT ALL ON *.* TO a@b", "shop"),
-        ("FLUSH TABLES", "shop"),
-        ("ANALYZE TABLE t", "shop"),
+        ("ANALYZE TABLE other.t", "shop"),
         ("DROP TEMPORARY TABLE IF EXISTS t", "shop"),
         ("DROP TABLE crm.x", "shop"),
         ("CREATE TABLE bisync.x (id INT)", "shop"),
     ],
 )
 def test_statements_out_of_scope(statement: str, db: str) -> None:
-    """What concerns no object in scope, accounts, and administration move the position alone."""
+    """What concerns no object in scope moves the position alone."""
     log = Log().gtid().query(statement, db)
     (end,) = log.items
     assert isinstance(end, End)
     assert end.head.kind == ""
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("CREATE USER a@b IDENTIFIED BY 'x'", "CREATE USER"),
+        ("SET PASSWORD FOR a@b = 'x'", "SET PASSWORD"),
+        ("GRANT ALL ON *.* TO a@b", "GRANT ALL"),
+        ("CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTIONS (PASSWORD 'x')", "CREATE SERVER"),
+        ("FLUSH TABLES", "FLUSH TABLES"),
+        ("ANALYZE TABLE t", "ANALYZE TABLE shop.t"),
+    ],
+)
+def test_statements_about_accounts_and_the_server(statement: str, text: str) -> None:
+    """They are told, to be recorded, without what may be a secret."""
+    ddl = Log().gtid().query(statement).items[0]
+    assert isinstance(ddl, Ddl)
+    assert ddl.statement == text or ddl.statement.startswith(text.split()[0])
+    assert "'x'" not in ddl.statement
+    assert ddl.raw is None
+
+
+@pytest.mark.parametrize("statement", ["WHAT IS THIS", "ALTER TABLE t; DROP TABLE u"])
+def test_statements_that_are_not_understood(statement: str) -> None:
+    """They are carried as they are, and name no table: what they concern is not known."""
+    ddl = Log().gtid().query(statement).items[0]
+    assert isinstance(ddl, Ddl)
+    assert (ddl.statement, ddl.tables) == (statement, ())
 
 
 def test_ansi_quotes_change_what_a_name_is() -> None:
@@ -501,10 +538,74 @@ def test_backslashes_where_they_are_no_escapes() -> None:
     assert ddl.tables == ("shop.t",)
 
 
-def test_a_statement_that_is_not_utf8_is_refused() -> None:
-    """Text of a latin1 client would be damaged on its way (#318); out of scope it does not matter."""
-    stopped(Log().gtid().query, "ALTER TABLE t COMMENT 'é'".encode("latin-1"), code="undecodable")
-    assert Log().gtid().query("ALTER TABLE other.t COMMENT 'é'".encode("latin-1")).ends()
+LATIN1 = b"\4" + struct.pack("<HHH", 8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "text"),
+    [
+        ("ALTER TABLE t COMMENT 'é€'".encode("cp1252"), LATIN1, "ALTER TABLE t COMMENT 'é€'"),
+        (b"ALTER TABLE t COMMENT '\xe9'", b"", "ALTER TABLE t COMMENT '\ufffd'"),
+        ("ALTER TABLE t COMMENT 'é'".encode(), b"", "ALTER TABLE t COMMENT 'é'"),
+    ],
+)
+def test_the_text_of_a_client_of_any_character_set(raw: bytes, status: bytes, text: str) -> None:
+    """It is read as its client meant it, and its bytes are kept where they are not UTF-8 (#318)."""
+    ddl = Log().gtid().query(raw, status=status).items[0]
+    assert isinstance(ddl, Ddl)
+    assert (ddl.statement, ddl.tables) == (text, ("shop.t",))
+    assert (ddl.raw or ddl.statement.encode()) == raw
+
+
+def begun(log: Log, number: int, state: str, thread_id: int = 77, *, stream: str = "s", topology: str = "shop") -> Log:
+    """A row of `ddl_log` as an applier writes it."""
+    log.write(events.TABLE_MAP, enc.table_map_body(DDL_LOG, (0,), db="bisync", name="ddl_log", number=8))
+    texts = [enc.prefixed(text.encode(), 1) for text in (topology, "west", state, stream)]
+    numbers = [n.to_bytes(8, "little") for n in (41, thread_id)]
+    return log.rows(events.WRITE_ROWS, enc.image([number.to_bytes(8, "little"), *texts, *numbers]), columns=7, number=8)
+
+
+def test_the_origin_of_a_statement_is_that_of_its_session() -> None:
+    """What an applier runs has the origin of its row; before it, behind it, and of another session or topology it has none."""
+    for log, origin in (
+        (begun(Log().begin(1), 3, "running").xid(), "west"),
+        (begun(begun(Log().begin(1), 3, "running").xid().begin(2), 3, "applied").xid(), None),
+        (begun(Log().begin(1), 3, "running", 78).xid(), None),
+        (begun(Log().begin(1), 3, "running", topology="crm").xid(), None),
+        (Log(), None),
+    ):
+        log.gtid(7).query("DROP TABLE t").begin(8).insert(1).xid()
+        ddl = next(item for item in log.items if isinstance(item, Ddl))
+        assert ddl.head.origin == origin
+        assert ddl.head.origin_sequence == (41 if origin else 0)
+        assert log.ends()[-1].head.seen == (41 if origin else 0)
+
+
+def test_statements_that_are_begun_are_kept_with_the_position() -> None:
+    """A producer that starts between an applier's row and its statement knows of it by the checkpoint."""
+    log = begun(Log().begin(1), 3, "running").xid()
+    assert log.ends()[-1].running == {3: Running(77, "west", 41, FILE)}
+    later = Log(running=log.ends()[-1].running).gtid(7).query("DROP TABLE t")
+    assert later.ends()[-1].head.origin == "west"
+    assert begun(later.begin(8), 3, "applied").xid().ends()[-1].running == {}
+
+
+def test_sessions_end_with_their_server() -> None:
+    """In a file that a server began with, the numbers of sessions mean others; a file that was only rotated to changes nothing."""
+    log = begun(Log().begin(1), 3, "running").xid()
+    for created, origin in ((0, "west"), (1, None)):
+        body = bytes(2 + 50) + struct.pack("<I", created) + bytes(20)
+        log.write(events.ROTATE, enc.rotate_body(f"binlog.00009{created}")).write(events.FORMAT_DESCRIPTION, body)
+        log.gtid(7).query("DROP TABLE t")
+        assert log.ends()[-1].head.origin == origin
+
+
+def test_a_statement_without_a_stream_moves_nothing() -> None:
+    """A command's own statement goes nowhere either, and says nothing of what was applied."""
+    log = begun(Log(seen=40).begin(1), 3, "running", stream="local").xid().gtid(7).query("DROP TRIGGER g")
+    head = log.ends()[-1].head
+    assert (head.origin, head.origin_sequence) == ("west", 0)
+    assert begun(log.begin(8), 3, "applied").xid().ends()[-1].head.seen == 40
 
 
 @pytest.mark.parametrize(
@@ -516,8 +617,6 @@ def test_a_statement_that_is_not_utf8_is_refused() -> None:
         "REPLACE t SELECT 1",
         "LOAD DATA INFILE 'x' INTO TABLE t",
         "CALL p()",
-        "WHAT IS THIS",
-        "ALTER TABLE t; DROP TABLE u",
     ],
 )
 @pytest.mark.parametrize("begun", [True, False])
@@ -556,12 +655,24 @@ def test_temporary_tables_do_not_end_a_transaction() -> None:
 CREATE_SELECT = "CREATE TABLE `c` (`id` int) START TRANSACTION"
 
 
-def test_create_select_in_scope_is_refused_before_its_end() -> None:
-    """Its rows belong to it; a position after the statement alone would lose them."""
-    log = Log().begin()
-    error = stopped(log.query, CREATE_SELECT)
-    assert "CREATE TABLE" in error.message
-    assert not log.items
+def test_create_select_is_a_statement_and_rows() -> None:
+    """Both are handed on before the one end that they have."""
+    log = Log().begin().query(CREATE_SELECT).insert(1).xid()
+    ddl, rows, end = log.items
+    assert isinstance(ddl, Ddl) and isinstance(rows, Rows) and isinstance(end, End)
+    assert (ddl.tables, end.head.kind, end.pos) == (("shop.c",), "rows", log.pos)
+
+
+def test_create_select_of_no_rows() -> None:
+    """The statement is listed, its transaction is not."""
+    log = Log().begin().query(CREATE_SELECT).xid()
+    assert [type(item) for item in log.items] == [Ddl, End]
+    assert log.ends()[0].head.kind == ""
+
+
+def test_other_statements_inside_of_a_transaction_are_refused() -> None:
+    """None is known that could be there."""
+    stopped(Log().begin().query, "ALTER TABLE t ADD c INT")
 
 
 def test_create_select_out_of_scope_passes_as_one_transaction() -> None:
