@@ -169,7 +169,7 @@ class _Reader:
 
     def _definition(self, verb: str) -> Category:
         cursor = self.cursor
-        temporary = skip_modifiers(cursor)
+        temporary = skip_modifiers(cursor).temporary
         kind = cursor.key
         if kind not in _KINDS:
             raise NotUnderstood

@@ -1,15 +1,24 @@
 """The clauses of CREATE, ALTER and DROP that hold names, or stand around them. Pure; a part of `read_statement`."""
 
-from bisync_topology.sql_tokens import Cursor, Kind, NotUnderstood
+from typing import NamedTuple
+
+from bisync_topology.sql_tokens import Cursor, Kind, NotUnderstood, Place
 
 _PLAIN_MODIFIERS = ("IGNORE", "ONLINE", "OFFLINE", "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "AGGREGATE", "UNDO")
 _VIEW_MODIFIERS = ("JSON", "RELATIONAL", "DUALITY", "EXTERNAL")
 _TABLE_TAIL = ("RESTRICT", "CASCADE", "WAIT", "NOWAIT", "DROP", "REUSE", "STORAGE")
 
 
-def skip_modifiers(cursor: Cursor) -> bool:
-    """Go past what stands between the verb and the kind of object; tell whether TEMPORARY is among it."""
-    temporary = False
+class Modifiers(NamedTuple):
+    """What is of interest between the verb and the kind of object."""
+
+    temporary: bool
+    definer: tuple[Place, Place] | None  # start and end of what stands behind DEFINER =
+
+
+def skip_modifiers(cursor: Cursor) -> Modifiers:
+    """Go past what stands between the verb and the kind of object."""
+    temporary, definer = False, None
     words = ("OR", "TEMPORARY", "DEFINER", "ALGORITHM", "SQL", *_PLAIN_MODIFIERS, *_VIEW_MODIFIERS)
     while modifier := cursor.take(*words):
         if modifier == "TEMPORARY":
@@ -21,12 +30,15 @@ def skip_modifiers(cursor: Cursor) -> bool:
             cursor.advance()
         elif modifier in ("DEFINER", "ALGORITHM"):
             cursor.take("=")
+            start = cursor.here
             cursor.advance()
             if cursor.take("("):  # CURRENT_USER()
                 cursor.take(")")
             while cursor.take("@", "."):  # an unquoted host may hold dots
                 cursor.advance()
-    return temporary
+            if modifier == "DEFINER":
+                definer = start, cursor.behind
+    return Modifiers(temporary, definer)
 
 
 def skip_if_exists(cursor: Cursor) -> None:

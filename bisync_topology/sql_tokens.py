@@ -8,6 +8,7 @@ comment in the text that it logs (except `/*M!` on MySQL, where reading too much
 import enum
 import functools
 import re
+from typing import NamedTuple
 
 
 class NotUnderstood(Exception):
@@ -26,8 +27,15 @@ class Kind(enum.Enum):
 
 
 _KINDS = {kind.value: kind for kind in Kind}  # by group of the pattern; blank, enter and leave are not tokens
-_LETTER = r"[0-9A-Za-z_$\x80-\U0010ffff]"
+LETTER = r"[0-9A-Za-z_$\x80-\U0010ffff]"
 _BLANK = r"[ \t\n\v\f\r]++|#[^\n]*+|--(?=[\0-\x20\x7f]|\Z)[^\n]*+|/\*(?!M?!).*?(?:\*/|\Z)"
+
+
+class Place(NamedTuple):
+    """A place in the text, beside a token."""
+
+    at: int
+    versioned: bool  # inside of a versioned comment
 
 
 def _quoted(quote: str, *, escapes: bool) -> str:
@@ -43,7 +51,7 @@ def _pattern(ansi_quotes: bool, backslash_escapes: bool, versioned: bool) -> re.
     backtick = _quoted("`", escapes=False)
     names, strings = ([backtick, double], [single]) if ansi_quotes else ([backtick], [single, double])
     return re.compile(
-        rf"(?P<word>{_LETTER}++)|(?P<blank>(?:{_BLANK})+)|(?P<enter>/\*M?!(?:[0-9]{{5,6}})?)"
+        rf"(?P<word>{LETTER}++)|(?P<blank>(?:{_BLANK})+)|(?P<enter>/\*M?!(?:[0-9]{{5,6}})?)"
         rf"{'|(?P<leave>[*]/)' if versioned else ''}"
         rf"|(?P<name>{'|'.join(names)})|(?P<string>{'|'.join(strings)})|(?P<bad>['\"`].*+)|(?P<op>.)",
         re.DOTALL,
@@ -61,6 +69,7 @@ class Cursor:
         self._default_db = default_db
         self._outside, self._inside = (_pattern(ansi_quotes, backslash_escapes, inside) for inside in (False, True))
         self._pattern = self._outside  # or inside of a versioned comment
+        self.behind = Place(0, False)  # where the last token that was gone past ends
         self.depth = 0
         self.found = (0, 0)  # start and end of the last keyword that `find` gave
         self._read(0)
@@ -84,8 +93,14 @@ class Cursor:
         self.kind, self.text, self.key = Kind.END, "", ""
         self.start = self.end = len(self._sql)
 
+    @property
+    def here(self) -> Place:
+        """Where this token begins."""
+        return Place(self.start, self._pattern is self._inside)
+
     def advance(self) -> None:
         """Go to the next token."""
+        self.behind = Place(self.end, self._pattern is self._inside)
         if self.key == "(":
             self.depth += 1
         elif self.key == ")":
@@ -181,6 +196,7 @@ class Cursor:
 
     def _stop(self, match: re.Match[str], word: str) -> str:
         self.found = match.span()
+        self.behind = Place(match.end(), self._pattern is self._inside)
         self._read(match.end())
         return word
 
