@@ -26,6 +26,10 @@ NAMES: Final = (
     "applier.before_commit",
     "applier.after_commit",
     "applier.after_kafka_commit",
+    "applier.ddl_after_intent",
+    "applier.ddl_running",
+    "applier.ddl_after_statement",
+    "applier.ddl_before_done",
     "supervisor.after_spawn",
 )
 

@@ -43,6 +43,10 @@ class Scope:
             and not any(p.table is None and p.database.matches(database) for p in self._excluded)
         )
 
+    def takes_new(self, database: str, table: str) -> bool:
+        """Tell whether a table that is made now is carried: by its database or a glob. A name means one that is there."""
+        return self.includes(database, table) and any(pattern.matches(database, table) for pattern in self._wide)
+
     def databases(self) -> tuple[NamePattern, ...]:
         """Give patterns of the databases that can hold tables in scope, to narrow a query with `like()`.
 

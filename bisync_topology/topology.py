@@ -224,6 +224,13 @@ class TableSettings(_Model):
         return self
 
 
+class Events(enum.StrEnum):
+    """Whether an event that was created at the source runs on the target too."""
+
+    DISABLED = "disabled"  # as on MySQL's replicas: what it does at the source comes as rows
+    ENABLED = "enabled"
+
+
 class Direction(_Model):
     """Changes of one side on their way to the other."""
 
@@ -231,6 +238,7 @@ class Direction(_Model):
     to: str
     objects: tuple[ObjectEntry, ...] = Field(min_length=1)  # see `scope.Scope`
     ddl: bool = False
+    events: Events = Events.DISABLED  # how events of the source arrive, where `ddl` carries them
     dml: tuple[Dml, ...] = tuple(Dml)
     on_conflict: Policy = Policy.TASK_FAILED
     deletes: Deletes = Deletes.WIN

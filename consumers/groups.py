@@ -1,8 +1,9 @@
 """Pieces in source order → target transactions: which pieces share one, what stands alone, and when progress is written.
 
 Consecutive source transactions share a target transaction, never split, never reordered. A transaction in pieces has one of
-its own that stays open until its last piece. DDL and transactions to be skipped stand alone. What has no rows to write
-(dropped, out of scope) moves progress lazily, as progress rows of both sides would otherwise answer each other for ever.
+its own that stays open until its last piece. Statements that change structure and transactions to be skipped stand alone.
+What has no rows to write (dropped, out of scope) moves progress lazily, as progress rows of both sides would otherwise answer
+each other for ever.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category
-from bisync_topology.errors import ApplyError, ConflictStop, Repeat, Where, classify, rule_for
+from bisync_topology.errors import ApplyError, ConflictStop, Repeat, classify, rule_for
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
 from consumers.changes import Change, Unfinished, changes_of
 from consumers.progress import Progress
 from consumers.records import ways_out
+from consumers.structure import Structure
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
 from schemas.framing import HEADER_BYTES, framed_id
@@ -36,6 +38,7 @@ log = structlog.get_logger()
 GROUP_EVENTS = 4000  # rows of one target transaction, when more wait
 GROUP_BYTES = 8 << 20  # of their events
 GROUP_PIECES = 2000  # source transactions of one
+ACT_SECONDS = 1.0  # between two looks at what was decided
 LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
 
 
@@ -52,6 +55,7 @@ class Groups:
         assembler: Assembler,
         on_commit: Callable[[dict[TopicPartition, int]], None],
         skips: Callable[[], frozenset[str]],
+        structure: Structure,
     ) -> None:
         self._source, self._target = direction
         self._rows = rows
@@ -60,6 +64,9 @@ class Groups:
         self._assembler = assembler
         self._on_commit = on_commit
         self._skips = skips
+        self._structure = structure
+        self._acted = 0.0
+        self._passed = ""  # GTID of the last transaction that was skipped
         self._lazy = Progress()  # passed, but not written yet
         self._lazy_since = 0.0
         self._repeated = 0  # of the assembler's count, what is written
@@ -86,13 +93,17 @@ class Groups:
         for piece in pieces:
             record = piece.record
             # a pass that comes while its transaction is open is for the next time that it is tried
-            skipped = record.gtid in skips and not piece.dropped and self._open is None
+            skipped = (record.gtid in skips or record.gtid == self._passed) and not piece.dropped and self._open is None
+            waits = None if skipped or piece.dropped or not self._structure.holding else self._waits(piece)
             ddl = record.kind == "ddl" and not piece.dropped
             in_pieces = not record.last or record.piece > 0
             full = events + len(piece.values) > GROUP_EVENTS or size + piece.size > GROUP_BYTES
-            if group and (skipped or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
+            if group and (skipped or waits or ddl or in_pieces or full or record.fk_checks != group[-1].record.fk_checks):
                 self._group(group)
                 group, events, size = [], 0, 0
+            if waits is not None:
+                self._check_stop(waits)
+                raise self._stopped(waits, record, ())
             self._midway = not record.last
             if skipped:
                 self._skip(piece)
@@ -102,6 +113,8 @@ class Groups:
                 except ValueError as error:
                     hint = "run producers and appliers of one version"
                     raise self._stopped(ApplyError(str(error), code="undecodable", hint=hint), record, ()) from error
+                except ApplyError as error:
+                    raise self._stopped(error, record, ()) from error
             elif in_pieces and piece.dropped:
                 self._group([piece])
             elif in_pieces:
@@ -216,6 +229,7 @@ class Groups:
         self._writer.conflicts.skipped(record, tables)
         self._writer.commit(total)
         self._committed(total)
+        self._passed = record.gtid  # CREATE TABLE … SELECT has one for the statement and for its rows
         log.warning("a transaction was skipped", gtid=record.gtid, tables=tables)
 
     def _tables_of(self, piece: Assembled) -> set[str]:
@@ -227,24 +241,42 @@ class Groups:
         return {self._tables.name(identity) for identity in identities}
 
     def _ddl(self, piece: Assembled) -> None:
-        """A DDL in scope stops the direction until `skip` passes it."""
-        event = decode_ddl(piece.values[0])
-        names = [name for name in event.tables if self._tables.in_scope(name)]
-        if event.tables and not names:
-            progress = Progress()
-            progress.add(piece, applied=False)
+        """A statement that changes structure: run between two transactions, and put on record with the progress behind it."""
+        outcome = self._structure.meet(decode_ddl(piece.values[0]), piece.record)
+        progress = Progress()
+        progress.add(piece, applied=False)
+        if outcome is None:
             self._pass(progress)
             return
-        gtid = piece.record.gtid
-        text = event.statement if len(event.statement) <= 200 else event.statement[:200] + "…"
-        raise ApplyError(
-            f"{self._source} changed the structure of {', '.join(names) or f'database {event.default_db}'}: {text}",
-            code="ddl",
-            hint=f"run it on {self._target} too if it is wanted there, in a session with `SET sql_log_bin = 0`: else it comes "
-            "back the other way and stops that direction too. Then "
-            f"`bisync-topology skip {self._source} {self._target} --gtid {gtid} --reason …` goes on behind it",
-            where=Where(side=self._source, gtid=gtid, table=", ".join(names) or None),
-        )
+        progress.transactions = int(outcome.verdict.state == "applied")
+        total = self._with_lazy(progress)
+        self._begin(total, fk_checks=True)
+        self._structure.write(outcome)
+        self._writer.commit(total)
+        self._committed(total)
+        self._structure.written(outcome)
+        self._tables.forget()
+
+    def act(self) -> None:
+        """Do what was decided about statements that are held. Only between two transactions. Raises as `apply`."""
+        if self._structure.act():
+            self._tables.forget()
+
+    def act_when_due(self) -> None:
+        """The same, about every second."""
+        if self._structure.holding and time.monotonic() - self._acted > ACT_SECONDS:
+            self._acted = time.monotonic()
+            self.act()
+
+    def _waits(self, piece: Assembled) -> ApplyError | None:
+        """Why a transaction has to wait for a statement that is held."""
+        if not piece.values or piece.record.kind == "ddl":
+            return None
+        try:
+            self._structure.check_free(self._tables_of(piece))
+        except ApplyError as error:
+            return error
+        return None
 
     def _pass(self, progress: Progress) -> None:
         """Nothing to write but progress: lazily, unless a barrier has arrived, for which somebody waits."""

@@ -35,6 +35,7 @@ from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
 from consumers.retention import Retention
 from consumers.schema_store import SchemaStore
+from consumers.structure import Structure
 from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS
 from consumers.target_rows import TargetRows
@@ -110,19 +111,33 @@ class ApplierProcess:
         if judges or conflicts.sends_back:
             connection.commit()
             connection.query(JUDGING_STATEMENT)
+        writer = Writer(connection, rows, conflicts, SendBack(control), self._refusals)
+        structure = Structure(
+            self.topology,
+            self.direction,
+            control,
+            rows,
+            self.ownership,
+            self.stop,
+            stream=stream,
+            keep_alive=writer.keep_alive,
+        )
+        structure.load()
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
-            writer=Writer(connection, rows, conflicts, SendBack(control), self._refusals),
+            writer=writer,
             tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
             assembler=assembler,
             on_commit=fetcher.commit,
             skips=self._skips,
+            structure=structure,
         )
         retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
         backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
+        groups.act()
         self._loop(fetcher, assembler, groups, retention)
 
     def _stream_of_source(self, known: str | None) -> str | None:
@@ -181,6 +196,7 @@ class ApplierProcess:
             gaps.look()
             groups.write_progress_when_due()
             if groups.between:
+                groups.act_when_due()
                 retention.delete_when_due(idle=idle)
             groups.keep_alive()
 

@@ -65,6 +65,10 @@ class AppliedTables:
             table = self._tables[identity] = self._describe(self._schemas.decoder(identity))
         return table
 
+    def forget(self) -> None:
+        """Structure has changed, or may have: what is known of the target's tables is read again."""
+        self._tables.clear()
+
     def name(self, identity: int) -> str:
         """`db.table` of a schema id, whether or not its target fits."""
         return self._schemas.decoder(identity).table.full_name

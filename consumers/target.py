@@ -11,6 +11,7 @@ from typing import Any
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
+from bisync_topology.ddl_triggers import GUARD_VARIABLE
 from bisync_topology.errors import ApplyError, Where
 from schemas.literals import quote_text
 from schemas.tables import Column, Table
@@ -24,6 +25,7 @@ SESSION_STATEMENTS = (
     "SET SESSION optimizer_switch = 'use_invisible_indexes=on'",  # an invisible unique index enforces all the same
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",  # no gap locks
     "SET SESSION autocommit = 0",
+    f"SET {GUARD_VARIABLE} = 1",  # guarded triggers do nothing: what they did at the source comes as rows
 )
 
 # Where rows are sent back: that a row is missing is told to the other side, and must hold until the commit. Gap locks see to it.

@@ -86,6 +86,11 @@ class TargetRows:
         """The transaction that `move` began is committed."""
         self._sequence = progress.sequence
 
+    @property
+    def sequence(self) -> int:
+        """How far the direction has come, as committed."""
+        return self._sequence
+
     def add_rows(self, rows: int) -> None:
         """Count rows that were not known when the progress row was moved."""
         self._control.execute("add_rows", rows, self._topology, self._source)

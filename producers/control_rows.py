@@ -8,7 +8,6 @@ from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, CapturedTab
 from schemas.images import DOCUMENT, read_image
 from schemas.records import Row
 
-
 LOCAL_STREAM = "local"  # of statements that a command runs on a side, and that are not to be carried
 
 

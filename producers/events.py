@@ -154,6 +154,7 @@ class Query:
     flags: int = 0  # flags2
     utf8mb4_collation: int = 0  # id of default_collation_for_utf8mb4; 0: the event does not say
     explicit_timestamp: bool | None = None  # explicit_defaults_for_timestamp
+    executed_at: int = 0  # what the statement calls now, microseconds since 1970
 
 
 _STATUS_SIZES = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 16: 1, 17: 8, 18: 2, 19: 1, 20: 1}
@@ -215,4 +216,5 @@ def query(data: bytes) -> Query:
         flags=int.from_bytes(found.get(0, b""), "little"),
         utf8mb4_collation=int.from_bytes(found.get(18, b""), "little"),
         explicit_timestamp=bool(found[16][0]) if 16 in found else None,
+        executed_at=int.from_bytes(data[:4], "little") * 1_000_000 + int.from_bytes(found.get(13, b""), "little"),
     )

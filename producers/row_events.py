@@ -69,4 +69,5 @@ def ddl_event(item: Ddl, sequence: int) -> DdlEvent:
         lower_case=item.lower_case,
         utf8mb4_collation=query.utf8mb4_collation,
         explicit_timestamp=query.explicit_timestamp,
+        executed_at=query.executed_at,
     )

@@ -73,3 +73,4 @@ class DdlEvent(NamedTuple):
     lower_case: bool = False  # lower_case_table_names is not 0
     utf8mb4_collation: int = 0  # id
     explicit_timestamp: bool | None = None
+    executed_at: int = 0  # what the statement calls now, microseconds since 1970 UTC

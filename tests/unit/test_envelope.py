@@ -323,6 +323,7 @@ DDLS = st.builds(
     lower_case=st.booleans(),
     utf8mb4_collation=st.integers(0, 65535),
     explicit_timestamp=st.none() | st.booleans(),
+    executed_at=POSITIVE,
 )
 
 

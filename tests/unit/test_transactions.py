@@ -509,7 +509,7 @@ def test_statements_about_accounts_and_the_server(statement: str, text: str) -> 
     """They are told, to be recorded, without what may be a secret."""
     ddl = Log().gtid().query(statement).items[0]
     assert isinstance(ddl, Ddl)
-    assert ddl.statement == text or ddl.statement.startswith(text.split()[0])
+    assert ddl.statement == text or ddl.statement.startswith(text.split(maxsplit=1)[0])
     assert "'x'" not in ddl.statement
     assert ddl.raw is None
 
@@ -591,7 +591,7 @@ def test_statements_that_are_begun_are_kept_with_the_position() -> None:
 
 
 def test_sessions_end_with_their_server() -> None:
-    """In a file that a server began with, the numbers of sessions mean others; a file that was only rotated to changes nothing."""
+    """In a file that a server began with, the numbers of sessions mean others; one that was rotated to changes nothing."""
     log = begun(Log().begin(1), 3, "running").xid()
     for created, origin in ((0, "west"), (1, None)):
         body = bytes(2 + 50) + struct.pack("<I", created) + bytes(20)

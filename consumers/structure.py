@@ -1,0 +1,316 @@
+"""Statements that change structure → the target: judged, run exactly once, held with a question, or put on record alone.
+
+The steps of one that is run, in code order:
+1. an intent is committed: the row of `ddl_log` says `running`, with the number of the session, by which this side's producer
+   knows where the statement came from, and with the fingerprint of what it changes;
+2. the statement runs in that session, and commits by itself;
+3. progress and the row's state `applied` are committed together (consumers/groups.py).
+An applier that died between 1 and 3 finds the row: where the fingerprint is another one the statement was done.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pymysql.err
+import structlog
+
+from bisync_topology import failpoints
+from bisync_topology.control import Control
+from bisync_topology.ddl import Statement, read_statement
+from bisync_topology.ddl_edits import definer_of, with_current_user
+from bisync_topology.error_table import Category
+from bisync_topology.errors import ApplyError, LostOwnership, Where, classify
+from bisync_topology.ownership import Ownership, lock_name, now_us
+from bisync_topology.scope import Scope
+from bisync_topology.topology import Direction, Events, Topology
+from consumers.ddl_rules import Context, State, Verdict, decide
+from consumers.ddl_session import DdlSession
+from consumers.fingerprint import fingerprint
+from consumers.target_rows import TargetRows
+from schemas.list_records import decode_ddl, encode_ddl
+from schemas.records import DdlEvent, TransactionRecord
+from schemas.statement_text import readable
+
+log = structlog.get_logger()
+
+_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
+_NOT_ALLOWED, _KILLED = 1227, 1317
+_RETRY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Open:
+    """A row of `ddl_log` that is held, or was begun."""
+
+    id: int
+    state: State
+    decision: str | None
+    holds: frozenset[str] | None  # None: everything
+    event: DdlEvent
+    sequence: int
+    gtid: str
+    fingerprint: str | None
+    why: str
+
+    def holds_back(self, tables: set[str] | None) -> bool:
+        """Whether a change of these tables (None: of any) has to wait for it."""
+        if self.holds is None or tables is None:
+            return self.holds is None or bool(self.holds)
+        return any(name in self.holds or f"{name.partition('.')[0]}.*" in self.holds for name in tables)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a statement, to be written with the progress behind it."""
+
+    event: DdlEvent
+    sequence: int
+    gtid: str
+    verdict: Verdict
+
+
+class Structure:
+    """The statements of one direction, on its target."""
+
+    def __init__(
+        self,
+        topology: Topology,
+        direction: Direction,
+        control: Control,
+        rows: TargetRows,
+        ownership: Ownership,
+        stop: threading.Event,
+        *,
+        stream: str,
+        keep_alive: Callable[[], None],
+    ) -> None:
+        """keep_alive: for the connection of `control` while a statement runs in another one."""
+        self._topology = topology
+        self._direction = direction
+        self._control = control
+        self._rows = rows
+        self._ownership = ownership
+        self._stop = stop
+        self._stream = stream
+        self._keep_alive = keep_alive
+        self._mysql = topology.sides[direction.to].mysql
+        self._scope = Scope(direction.objects, control_schema=topology.control_schema)
+        self._open: dict[int, Open] = {}  # by sequence
+
+    def load(self) -> None:
+        """Read what is held, and what was begun."""
+        rows = self._control.execute("open_ddls", self._topology.name, self._direction.from_, self._stream)
+        self._control.connection.commit()
+        self._open = {row[5]: _open(row) for row in rows}
+
+    @property
+    def holding(self) -> bool:
+        """Whether anything is held."""
+        return any(each.state is State.HELD for each in self._open.values())
+
+    def check_free(self, tables: set[str] | None) -> None:
+        """Raise ApplyError where a change of these tables has to wait for a statement that is held. None: of any table."""
+        for held in self._open.values():
+            if held.state is State.HELD and held.holds_back(tables):
+                identity = f"{self._direction.to}-{held.id}"
+                what = "everything behind it waits" if held.holds is None else f"{', '.join(sorted(held.holds))} waits"
+                raise ApplyError(
+                    f"{what} for a held statement of {self._direction.from_}: {_short(held.event.statement)} ({held.why})",
+                    code="ddl_held",
+                    hint=f"`bisync-topology ddl show {identity}`; `bisync-topology ddl approve {identity}` runs it, "
+                    f"`bisync-topology ddl skip {identity}` leaves it out; then "
+                    f"`bisync-topology resume {self._direction.from_} {self._direction.to}`",
+                    where=Where(side=self._direction.from_, gtid=held.gtid),
+                )
+
+    def meet(self, event: DdlEvent, record: TransactionRecord) -> Outcome | None:
+        """A statement's turn has come. None: it concerns nothing here.
+
+        Raises ApplyError where it has to wait for one that is held, LostOwnership, pymysql.err.MySQLError for an outage.
+        """
+        with closing(self._session()) as session:
+            statement, verdict = self._judged(event, session)
+            if verdict is None:
+                return None
+            if verdict.state is State.APPLIED:
+                if self.holding:
+                    self.check_free(None if verdict.holds is None else set(verdict.holds))
+                verdict = self._run(event, record.sequence, record.gtid, statement, verdict, session)
+        return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=verdict)
+
+    def write(self, outcome: Outcome) -> None:
+        """Put it on record, in the transaction that is open."""
+        verdict, event = outcome.verdict, outcome.event
+        self._write(outcome, encode_ddl(event) if verdict.state is State.HELD else None, None, None)
+        failpoints.reach("applier.ddl_before_done")
+
+    def written(self, outcome: Outcome) -> None:
+        """The transaction is committed."""
+        state, text = outcome.verdict.state, _short(outcome.event.statement)
+        if state in (State.HELD, State.DRIFT):
+            log.warning(f"a statement of {self._direction.from_} is {state}", statement=text, why=outcome.verdict.why)
+        else:
+            log.info(f"a statement of {self._direction.from_} is {state}", statement=text, why=outcome.verdict.why or None)
+        self.load()
+
+    def act(self) -> bool:
+        """Do what was decided about those that are held; tells whether anything was done. Raises as `meet`."""
+        if not self.holding:
+            return False
+        self.load()
+        decided = [each for each in self._open.values() if each.state is State.HELD and each.decision]
+        # one that was approved, and begun, has no place in the stream any more where it would be met again
+        decided += [each for each in self._open.values() if each.state is State.RUNNING and each.sequence <= self._rows.sequence]
+        for held in decided:
+            if held.decision == "skip":
+                outcome = _outcome(held, Verdict(state=State.SKIPPED, why=held.why))
+            else:
+                with closing(self._session()) as session:
+                    statement, verdict = self._judged(held.event, session)
+                    text = verdict.text if verdict is not None else ""
+                    run = Verdict(
+                        state=State.APPLIED,
+                        why=f"approved; it was held: {held.why}"[:1000],
+                        text=text or session.text_of(held.event),
+                        holds=None if held.holds is None else tuple(held.holds),
+                    )
+                    outcome = _outcome(held, self._run(held.event, held.sequence, held.gtid, statement, run, session))
+            self._hold_place()
+            self.write(outcome)
+            self._control.connection.commit()
+            self.written(outcome)
+        return bool(decided)
+
+    def _judged(self, event: DdlEvent, session: DdlSession) -> tuple[Statement, Verdict | None]:
+        text = session.text_of(event)
+        context = Context(
+            scope=self._scope,
+            carries=self._direction.ddl,
+            source=self._direction.from_,
+            events_enabled=self._direction.events is Events.ENABLED,
+            ansi_quotes=bool(event.sql_mode & _ANSI_QUOTES),
+            backslash_escapes=not event.sql_mode & _NO_BACKSLASH_ESCAPES,
+            lower_case=event.lower_case,
+        )
+        statement = read_statement(text, event.default_db, **context.flags)
+        return statement, decide(statement, text, event.default_db, context)
+
+    def _run(
+        self, event: DdlEvent, sequence: int, gtid: str, statement: Statement, verdict: Verdict, session: DdlSession
+    ) -> Verdict:
+        """Steps 1 and 2; gives what is to be put on record."""
+        session.take_lock(self._tick)
+        before = fingerprint(session.connection, statement, event.default_db)
+        begun = self._open.get(sequence)
+        if begun is not None and begun.state is State.RUNNING and begun.fingerprint != before:
+            return replace(verdict, why=begun.why)
+        text, why = verdict.text, verdict.why
+        while True:
+            try:
+                session.prepare(event)
+                self._intent(event, sequence, gtid, replace(verdict, state=State.RUNNING, why=why), session.thread_id, before)
+                failpoints.reach("applier.ddl_after_intent")
+                session.run(text, self._watch, self._tick)
+                failpoints.reach("applier.ddl_after_statement")
+                return replace(verdict, why=why)
+            except UnicodeEncodeError as error:
+                return self._refused(verdict, f"it cannot be put in its client's character set: {error}")
+            except pymysql.err.MySQLError as error:
+                category = classify(error)
+                number = error.args[0] if error.args else 0
+                definer = definer_of(text, **self._flags(event)) if number == _NOT_ALLOWED else None
+                if definer is not None and definer.upper() not in ("CURRENT_USER", "CURRENT_USER()"):
+                    text = with_current_user(text, **self._flags(event))
+                    why = f"its definer {definer} is the applier's account here, which may set no other"
+                elif category is Category.RETRY_TRANSACTION and number != _KILLED:
+                    self._tick({"statement": _short(event.statement), "waits_for": str(error.args[-1])})
+                    self._watch()
+                    self._stop.wait(_RETRY_SECONDS)
+                elif category is Category.STOP or number == _KILLED:
+                    return self._refused(verdict, f"{self._direction.to} refused it: ({number}) {error.args[-1]}")
+                else:
+                    raise
+            finally:
+                self._ownership.report.detail.pop("ddl", None)
+
+    def _flags(self, event: DdlEvent) -> dict[str, bool]:
+        quotes, escapes = bool(event.sql_mode & _ANSI_QUOTES), not event.sql_mode & _NO_BACKSLASH_ESCAPES
+        return {"ansi_quotes": quotes, "backslash_escapes": escapes}
+
+    def _refused(self, verdict: Verdict, why: str) -> Verdict:
+        return replace(verdict, state=State.HELD, why=why)
+
+    def _intent(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, thread_id: int, before: str) -> None:
+        self._hold_place()
+        self._write(Outcome(event=event, sequence=sequence, gtid=gtid, verdict=verdict), encode_ddl(event), thread_id, before)
+        self._control.connection.commit()
+
+    def _hold_place(self) -> None:
+        """Nothing is begun where another applier has moved the progress. Raises LostOwnership."""
+        place = (self._topology.name, self._direction.from_, self._stream, self._rows.sequence)
+        if not self._control.execute("hold_place", *place):
+            self._control.connection.rollback()
+            raise LostOwnership(
+                f"the progress of {self._direction.from_} is not at {self._rows.sequence} any more: another applier moved it",
+                hint="nothing was written; nothing is to be done when another applier runs",
+                where=Where(side=self._direction.from_),
+            )
+
+    def _write(self, outcome: Outcome, event: bytes | None, thread_id: int | None, before: str | None) -> None:
+        verdict = outcome.verdict
+        self._control.execute(
+            "write_ddl",
+            self._topology.name,
+            self._direction.from_,
+            self._stream,
+            outcome.sequence,
+            now_us(),
+            outcome.event.statement,
+            verdict.state,
+            readable(verdict.why),
+            outcome.gtid,
+            None if verdict.holds is None else json.dumps(verdict.holds),
+            event,
+            thread_id,
+            before,
+        )
+
+    def _session(self) -> DdlSession:
+        return DdlSession(self._mysql, lock_name(self._topology.name, f"ddl {self._direction.to}"))
+
+    def _watch(self) -> None:
+        if not self._ownership.held:
+            self._ownership.check()
+        self._keep_alive()
+
+    def _tick(self, detail: dict[str, Any]) -> None:
+        self._ownership.report.detail["ddl"] = {name: value for name, value in detail.items() if value is not None}
+
+
+def _open(row: tuple[Any, ...]) -> Open:
+    number, state, decision, tables, event, sequence, gtid, _, before, why = row
+    return Open(
+        id=number,
+        state=State(state),
+        decision=decision,
+        holds=None if tables is None else frozenset(json.loads(tables)),
+        event=decode_ddl(event),
+        sequence=sequence,
+        gtid=gtid,
+        fingerprint=before,
+        why=why,
+    )
+
+
+def _outcome(held: Open, verdict: Verdict) -> Outcome:
+    return Outcome(event=held.event, sequence=held.sequence, gtid=held.gtid, verdict=verdict)
+
+
+def _short(statement: str) -> str:
+    return statement if len(statement) <= 200 else statement[:200] + "…"
