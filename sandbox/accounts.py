@@ -11,6 +11,8 @@ PASSWORD = "bisync"  # the sandbox's servers listen on the loopback address only
 CAPTURE = "REPLICATION SLAVE, REPLICATION CLIENT"
 ROWS = "SELECT, INSERT, UPDATE, DELETE"
 TABLES = "CREATE, ALTER, DROP, INDEX"
+SEEN = "TRIGGER"  # whoever has not got it does not see that there are triggers
+OBJECTS = "REFERENCES, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, LOCK TABLES"
 
 
 def grants(
@@ -21,12 +23,12 @@ def grants(
     *,
     ddl: bool = False,
 ) -> list[str]:
-    """Give the GRANT statements of the account; with `ddl` it may also change tables of the synced schemas.
+    """Give the GRANT statements of the account; with `ddl` it may also change the synced schemas, and all in them.
 
-    That is needed where a direction has `ddl: true` or initializes the structure.
+    That is needed where a direction has `ddl: true` or initializes the structure, and for `ddl guard-triggers`.
     """
     account = f"{literal(user)}@{literal(host)}"
-    on_synced = f"{ROWS}, {TABLES}, REFERENCES" if ddl else ROWS
+    on_synced = f"{ROWS}, {SEEN}, {TABLES}, {OBJECTS}" if ddl else f"{ROWS}, {SEEN}"
     return [
         f"GRANT {CAPTURE} ON *.* TO {account}",
         *(f"GRANT {on_synced} ON {all_of(schema)} TO {account}" for schema in synced_schemas),

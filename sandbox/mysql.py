@@ -37,6 +37,7 @@ DEFAULTS: Mapping[str, str] = {
     "enforce-gtid-consistency": "ON",
     "binlog-row-image": "FULL",
     "binlog-row-metadata": "FULL",
+    "log-bin-trust-function-creators": "ON",  # else an account without SUPER makes no trigger and no function
     "sync-binlog": "1",
     "innodb-flush-log-at-trx-commit": "1",
     "innodb-buffer-pool-size": "256M",

@@ -194,7 +194,8 @@ class Cluster:
         **more: Any,
     ) -> None:
         """Write topology.yaml; both, east, west: keys of both directions, of that from east, of that from west."""
-        self.sandbox.prepare(schemas if schemas is not None else [name for name in objects if "." not in name])
+        carries = any((keys or {}).get("ddl") for keys in (both, east, west))
+        self.sandbox.prepare(schemas if schemas is not None else [name for name in objects if "." not in name], ddl=carries)
         common = {"objects": list(objects), "on_conflict": "task_failed", **(both or {})}
         content = self.sandbox.topology(
             self.name,
