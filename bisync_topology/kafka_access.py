@@ -70,6 +70,7 @@ def applier_access(topology: Topology, side: str) -> list[Access]:
     """What `applier SIDE` needs."""
     name = topology.name
     read = [Access(READ, *place) for place in _side_topics(name, topology.other(side))]
+    read.append(Access(READ, TOPIC, ddl_topic(name, side)))  # what its own side's statements change
     return [*read, Access(DESCRIBE, GROUP, reader_group(name)), Access(READ, GROUP, consumer_group(name, side))]
 
 

@@ -50,7 +50,7 @@ class Unfinished:
             if self._row is not None and (event := self._row.add(part)) is not None:
                 assert self.table is not None
                 if self.table.carries(event):
-                    yield self.table.for_long_rows, event
+                    yield self.table.for_long_rows, event if self.table.adapted is None else self.table.adapted.event(event)
 
     def _kept(self, event: RowEvent) -> Keep | None:
         assert self.table is not None
@@ -78,7 +78,7 @@ def changes_of(piece: Assembled, table_of: Callable[[int], AppliedTable], unfini
                 if record.kind == KIND_REFRESH:
                     event = event._replace(op=REFRESH)
                 if table.carries(event):
-                    found.append((table, event))
+                    found.append((table, event if table.adapted is None else table.adapted.event(event)))
     except ValueError as error:
         table = unfinished.table if unfinished is not None and piece.in_parts else table
         where = Where(gtid=record.gtid, table=None if table is None else table.name)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pymysql.err
 import structlog
@@ -23,6 +24,7 @@ from bisync_topology.errors import ApplyError, ConflictStop, Repeat, classify, r
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
 from consumers.changes import Change, Unfinished, changes_of
+from consumers.own_statements import OwnStatements
 from consumers.progress import Progress
 from consumers.records import ways_out
 from consumers.structure import Structure
@@ -39,7 +41,11 @@ GROUP_EVENTS = 4000  # rows of one target transaction, when more wait
 GROUP_BYTES = 8 << 20  # of their events
 GROUP_PIECES = 2000  # source transactions of one
 ACT_SECONDS = 1.0  # between two looks at what was decided
+STRUCTURE_SECONDS = 10.0  # how long a row that does not fit waits for what is to be known of the target's own statements
 LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
+
+
+_STRUCTURE = ("schema_mismatch", "table_missing", 1054, 1136, 1146, 1364)  # codes of what does not fit, ours and MySQL's
 
 
 class Groups:
@@ -56,6 +62,7 @@ class Groups:
         on_commit: Callable[[dict[TopicPartition, int]], None],
         skips: Callable[[], frozenset[str]],
         structure: Structure,
+        own: OwnStatements,
     ) -> None:
         self._source, self._target = direction
         self._rows = rows
@@ -65,6 +72,7 @@ class Groups:
         self._on_commit = on_commit
         self._skips = skips
         self._structure = structure
+        self._own = own
         self._acted = 0.0
         self._passed = ""  # GTID of the last transaction that was skipped
         self._lazy = Progress()  # passed, but not written yet
@@ -140,13 +148,16 @@ class Groups:
         if not self._lazy.empty:
             self._transaction(Progress(), (), fk_checks=True)
 
-    def _group(self, group: Sequence[Assembled]) -> None:
-        """Whole source transactions in one target transaction; one by one when one of them stops the direction."""
+    def _group(self, group: Sequence[Assembled], *, since: float = 0.0) -> None:
+        """Whole source transactions in one target transaction; one by one when one of them stops the direction.
+
+        since: when it was tried first, if it is tried again as its tables are not as they were.
+        """
         progress = Progress()
         changes: list[Change] = []
         try:
             for piece in group:
-                found = changes_of(piece, self._tables.of)
+                found = changes_of(piece, partial(self._tables.of, seen=piece.record.seen))
                 progress.add(piece, applied=bool(found))
                 changes += found
             if changes:
@@ -155,10 +166,28 @@ class Groups:
                 self._pass(progress)
         except (ApplyError, pymysql.err.MySQLError) as error:
             self._check_stop(error)
-            if len(group) == 1:
+            if len(group) > 1:
+                for piece in group:
+                    self._group([piece])
+            elif self._look_again(error, since):
+                self._group(group, since=since or time.monotonic())
+            else:
                 raise self._stopped(error, group[0].record, changes) from error
-            for piece in group:
-                self._group([piece])
+
+    def _look_again(self, error: ApplyError | pymysql.err.MySQLError, since: float) -> bool:
+        """Whether a transaction that does not fit the target's tables may fit them as they are now.
+
+        Somebody has altered them, and what that means for rows on their way is known once the statement has come back to us.
+        """
+        code = error.code if isinstance(error, ApplyError) else error.args[0] if error.args else 0
+        waits = time.monotonic() - since < STRUCTURE_SECONDS if since else True
+        if code not in _STRUCTURE or not waits:
+            return False
+        news = self._own.catch_up()
+        if since and not (news or self._own.carried):
+            return False
+        self._tables.forget()
+        return True
 
     def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
         """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
@@ -184,7 +213,7 @@ class Groups:
         try:
             if self._open is None:
                 self._unfinished.clear()
-            changes = changes_of(piece, self._tables.of, self._unfinished)
+            changes = changes_of(piece, partial(self._tables.of, seen=record.seen), self._unfinished)
             progress = Progress()
             progress.add(piece, applied=bool(changes))
             progress.transactions = 0
@@ -256,6 +285,11 @@ class Groups:
         self._committed(total)
         self._structure.written(outcome)
         self._tables.forget()
+
+    def own(self, records: Sequence[tuple[int, bytes]]) -> None:
+        """The target's own statements have come: what is known of its tables is old."""
+        if self._own.take(records):
+            self._tables.forget()
 
     def act(self) -> None:
         """Do what was decided about statements that are held. Only between two transactions. Raises as `apply`."""

@@ -27,10 +27,11 @@ from bisync_topology.scope import policies
 from bisync_topology.topology import Direction, Topology
 from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
-from consumers.assemble import Assembler
+from consumers.assemble import Assembler, TopicPartition
 from consumers.consume import Fetcher
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.orphans import Refusals
+from consumers.own_statements import OwnStatements
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
 from consumers.retention import Retention
@@ -123,22 +124,26 @@ class ApplierProcess:
             keep_alive=writer.keep_alive,
         )
         structure.load()
+        own = OwnStatements(self.topology, self.side)
+        own.catch_up()
+        fetcher.assign([(own.partition, own.offset)])
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
             writer=writer,
-            tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection),
+            tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection, own.history),
             assembler=assembler,
             on_commit=fetcher.commit,
             skips=self._skips,
             structure=structure,
+            own=own,
         )
         retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
         backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
         groups.act()
-        self._loop(fetcher, assembler, groups, retention)
+        self._loop(fetcher, assembler, groups, retention, own.partition)
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
@@ -165,7 +170,7 @@ class ApplierProcess:
             self.stop.wait(_POLL_SECONDS)
         return None
 
-    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention) -> None:
+    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: TopicPartition) -> None:
         decode = transaction_decoder()
         gaps = _GapWatch(fetcher, assembler, self._list)
         while True:
@@ -176,6 +181,7 @@ class ApplierProcess:
             if idle:
                 fetcher.check()
                 fetcher.commit_ends()
+            groups.own(fetched.pop(own, ()))
             listed = fetched.pop(self._list, None)
             if listed is not None:
                 assembler.add_list([(offset, self._record(decode, offset, value)) for offset, value in listed])

@@ -60,7 +60,8 @@ class Statements:
         self._names = [f"{self._table}.{quote_name(column.name)}" for column in columns]
         self._list = "v" if target.name.casefold() != "v" else "w"
         self._compared = (*plan.written, *(n for n in plan.key if n not in plan.written))
-        self._insert = f"INSERT INTO {self._table} ({', '.join(quote_name(columns[n].name) for n in plan.written)}) VALUES "
+        inserted = [*(columns[n].name for n in plan.written), *(name for name, _ in plan.supplied)]
+        self._insert = f"INSERT INTO {self._table} ({', '.join(map(quote_name, inserted))}) VALUES "
         place = {n: f"{self._list}.column_{m}" for m, n in enumerate(self._compared)}
         self._join = self._join_on(target.indexes[0], {n: place[n] for n in plan.key})
         self._join_by_key = self._join_on(target.indexes[0], {n: f"{self._list}.column_{m}" for m, n in enumerate(plan.key)})
@@ -84,7 +85,8 @@ class Statements:
     def insert(self, rows: Sequence[Row]) -> str:
         """One multi-row INSERT. A row whose key or unique value is taken fails all of it with 1062."""
         columns = tuple(zip(*rows, strict=True))
-        return self._insert + _tuples("", [self._literals(n, columns[n], self._to_write) for n in self.plan.written])
+        values = [self._literals(n, columns[n], self._to_write) for n in self.plan.written]
+        return self._insert + _tuples("", [*values, *([literal] * len(rows) for _, literal in self.plan.supplied)])
 
     def update(self, pairs: Sequence[Pair], *, looked_at: bool = False) -> str:
         """One guarded UPDATE: finds as many rows as there are pairs, if each row is as its before image says.

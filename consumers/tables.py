@@ -11,6 +11,7 @@ from pymysql.connections import Connection
 from bisync_topology.scope import ResolvedSettings, Scope, TableRules, splits
 from bisync_topology.topology import Direction, Dml, Topology
 from consumers.conflict import Rules
+from consumers.drift import Adapted, History, adapt, added
 from consumers.long_statements import LongStatements
 from consumers.rules import rules_of
 from consumers.schema_store import SchemaStore
@@ -32,6 +33,7 @@ class AppliedTable:
     rules: Rules
     statements: Statements | None
     long: bool = False  # the statements are those of rows with long values, one by one
+    adapted: Adapted | None = None  # rows are of an older structure, and are made to fit
     keeps_references: bool = True  # foreign keys that the session does not check are looked at (consumers/orphans.py)
 
     @cached_property
@@ -48,21 +50,34 @@ class AppliedTable:
 
 
 class AppliedTables:
-    """By schema id, found once; a target that was altered meanwhile shows as an SQL error, and a restart reads it anew."""
+    """By schema id and what its rows know of the target's structure, found once."""
 
-    def __init__(self, topology: Topology, direction: Direction, schemas: SchemaStore, connection: Connection[Any]) -> None:
+    def __init__(
+        self,
+        topology: Topology,
+        direction: Direction,
+        schemas: SchemaStore,
+        connection: Connection[Any],
+        history: History | None = None,
+    ) -> None:
+        """history: of the target's own statements, where the source gets them."""
         self._schemas = schemas
         self._connection = connection
         self._scope = Scope(direction.objects, control_schema=topology.control_schema)
         self._rules = TableRules(direction)
         self._forced = direction.from_ == topology.arbiter
-        self._tables: dict[int, AppliedTable] = {}
+        self._history = history or History()
+        self._tables: dict[tuple[int, int], AppliedTable] = {}
 
-    def of(self, identity: int) -> AppliedTable:
-        """The table of a schema id. Raises ApplyError where its target is missing or does not fit."""
-        table = self._tables.get(identity)
+    def of(self, identity: int, seen: int) -> AppliedTable:
+        """The table of a schema id. seen: of the transaction, up to where its side knew of the target's statements.
+
+        Raises ApplyError where its target is missing or does not fit.
+        """
+        known = self._history.known_at(seen)
+        table = self._tables.get((identity, known))
         if table is None:
-            table = self._tables[identity] = self._describe(self._schemas.decoder(identity))
+            table = self._tables[identity, known] = self._describe(self._schemas.decoder(identity), known)
         return table
 
     def forget(self) -> None:
@@ -77,11 +92,15 @@ class AppliedTables:
         """Whether the direction carries `db.table`."""
         return any(self._scope.includes(*name) for name in splits(full_name))
 
-    def _describe(self, decoder: RowDecoder) -> AppliedTable:
+    def _describe(self, decoder: RowDecoder, known: int) -> AppliedTable:
         source = decoder.table
-        statements = None
-        if self._scope.includes(source.db, source.name):
-            statements = Statements(plan(source, read_table(self._connection, source.db, source.name)))
+        statements = adapted = None
+        fate = self._history.fate((source.db, source.name), known)
+        if self._scope.includes(source.db, source.name) and fate.name is not None:
+            target = read_table(self._connection, *fate.name)
+            adapted = adapt(source, target.columns, fate.columns)
+            fitting = source if adapted is None else adapted.table
+            statements = Statements(plan(fitting, target, added(fate.columns)))
         settings = self._rules.settings(source.db, source.name)
         rules = Rules(settings.on_conflict) if statements is None else rules_of(settings, statements.plan, forced=self._forced)
         return AppliedTable(
@@ -90,5 +109,6 @@ class AppliedTables:
             settings=settings,
             rules=rules,
             statements=statements,
+            adapted=adapted,
             keeps_references=not rules.forced,
         )

@@ -5,7 +5,8 @@ could not be applied or would be changed in silence. Nothing here reads or write
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Container
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymysql.connections import Connection
@@ -62,6 +63,7 @@ class TablePlan:
     key, unique_keys: the target's, with its own primary or first NOT NULL unique key first.
     prefixes: for each part of each of unique_keys, of how many characters (or bytes) it is; None for the whole column.
     always_set: columns that an update has to name even where they keep their value.
+    supplied: columns that the source does not have yet and that have no default, each with what ALTER TABLE gives to rows.
     """
 
     source: Table
@@ -72,6 +74,7 @@ class TablePlan:
     unique_keys: tuple[tuple[int, ...], ...]
     prefixes: tuple[tuple[int | None, ...], ...]
     always_set: frozenset[int]
+    supplied: tuple[tuple[str, str], ...] = ()
 
 
 def quote_name(name: str) -> str:
@@ -187,8 +190,8 @@ def _no_key(full_name: str, columns: tuple[Column, ...], indexes: dict[str, _Par
     )
 
 
-def plan(source: Table, target: TargetTable) -> TablePlan:
-    """Match a source's columns with the target's by name.
+def plan(source: Table, target: TargetTable, added: Collection[str] = ()) -> TablePlan:
+    """Match a source's columns with the target's by name. added: those that the source will have, in one case.
 
     Raises ApplyError schema_mismatch for whatever could not be written, or not without changing it in silence.
     """
@@ -196,9 +199,13 @@ def plan(source: Table, target: TargetTable) -> TablePlan:
     positions = {column.name.casefold(): n for n, column in enumerate(target.columns)}
     to_target = [_position(column, target, positions, where) for column in source.columns]
     to_source = {position: n for n, position in enumerate(to_target)}
+    supplied = []
     for position in sorted(target.needs_value - to_source.keys()):
-        name = quote_name(target.columns[position].name)
-        raise _mismatch(f"column {name} has no default, and the source has no such column", where)
+        column = target.columns[position]
+        if column.name.casefold() not in added:
+            raise _mismatch(f"column {quote_name(column.name)} has no default, and the source has no such column", where)
+        supplied.append((column.name, _implicit_default(column)))
+    target = _without_new_keys(target, to_source, added)
     for parts in target.unique_keys:
         for position in parts:
             if position not in to_source:
@@ -214,7 +221,42 @@ def plan(source: Table, target: TargetTable) -> TablePlan:
         unique_keys=tuple(tuple(to_source[position] for position in parts) for parts in target.unique_keys),
         prefixes=target.prefixes,
         always_set=frozenset(to_source[position] for position in target.sets_itself if position in to_source),
+        supplied=tuple(supplied),
     )
+
+
+def _without_new_keys(target: TargetTable, to_source: Container[int], added: Collection[str]) -> TargetTable:
+    """Leave out unique keys with a column that the source does not have yet, but for the one that names rows."""
+    new = [
+        n
+        for n, parts in enumerate(target.unique_keys)
+        if n and any(p not in to_source and target.columns[p].name.casefold() in added for p in parts)
+    ]
+    if not new:
+        return target
+    kept = [n for n in range(len(target.unique_keys)) if n not in new]
+    return replace(
+        target,
+        unique_keys=tuple(target.unique_keys[n] for n in kept),
+        indexes=tuple(target.indexes[n] for n in kept),
+        prefixes=tuple(target.prefixes[n] for n in kept),
+    )
+
+
+def _implicit_default(column: Column) -> str:
+    """What ALTER TABLE … ADD gives to rows that are there. Source: MySQL manual, "Data Type Default Values"."""
+    match column.kind:
+        case "int" | "uint64" | "decimal" | "float" | "double" | "bit":
+            return "0"
+        case "date" | "datetime" | "timestamp":
+            return "'0000-00-00'"
+        case "time":
+            return "'00:00:00'"
+        case "json":
+            return "CAST('null' AS JSON)"
+        case "enum":
+            return quote_text(labels_of(column.sql_type)[0].replace("''", "'"))
+    return "''"
 
 
 def _position(column: Column, target: TargetTable, positions: dict[str, int], where: Where) -> int:

@@ -1,0 +1,285 @@
+"""Rows of another structure than the target has: which table they are of now, and what of them goes where. Pure.
+
+While a change of structure travels from side A to side B, rows come from B that B wrote before it had it. `History` knows A's own
+statements in A's order, and each row's transaction says (`seen`) up to which of them B had come. So what the row has not seen is
+done to the row: a renamed table or column is found by its new name, a dropped column is left out, and a row of a table that was
+dropped or emptied is left out, as it goes at B too once the statement gets there. Types that were changed are converted where no
+value can be lost.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from bisync_topology.ddl import Category, read_statement
+from bisync_topology.ddl_columns import ColumnChange, column_changes
+from bisync_topology.ddl_names import renames
+from bisync_topology.errors import ApplyError, Where
+from bisync_topology.sql_tokens import NotUnderstood
+from schemas.records import DdlEvent, Row, RowEvent
+from schemas.tables import Column, Table
+from schemas.values import labels_of
+
+Name = tuple[str, str]  # database, table
+Changes = Sequence[Sequence[ColumnChange]]  # by statement: those of one happen at once
+_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
+_GONE = ("DROP TABLE", "TRUNCATE TABLE")
+
+
+class Fate(NamedTuple):
+    """What became of a table: its present name, or None where its rows are no more; and what happened to its columns."""
+
+    name: Name | None
+    columns: Changes = ()
+
+
+class _Entry(NamedTuple):
+    sequence: int
+    table: Name
+    became: Name | None
+    columns: tuple[ColumnChange, ...]
+
+
+class History:
+    """The statements that began at the target, as far as they change tables; of a direction that carries them to the source."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._sequences: list[int] = []
+
+    def add(self, event: DdlEvent) -> None:
+        """Take a statement; they come in order, and some again."""
+        if event.origin is not None or (self._sequences and event.sequence <= self._sequences[-1]):
+            return
+        for entry in _entries(event):
+            self._entries.append(entry)
+            self._sequences.append(entry.sequence)
+
+    def known_at(self, seen: int) -> int:
+        """How many of them somebody knows who has seen that much of the target's stream: what depends on it, depends on this."""
+        return bisect_right(self._sequences, seen)
+
+    def fate(self, name: Name, known: int) -> Fate:
+        """What became of a table since. known: of `known_at`."""
+        columns: list[Sequence[ColumnChange]] = []
+        for entry in self._entries[known:]:
+            if entry.table != name:
+                continue
+            if entry.became is None:
+                return Fate(None)
+            name = entry.became
+            if entry.columns:
+                columns.append(entry.columns)
+        return Fate(name, columns)
+
+
+def _entries(event: DdlEvent) -> Iterable[_Entry]:
+    flags = {
+        "ansi_quotes": bool(event.sql_mode & _ANSI_QUOTES),
+        "backslash_escapes": not event.sql_mode & _NO_BACKSLASH_ESCAPES,
+    }
+    statement = read_statement(event.statement, event.default_db, **flags)
+    if statement.category is not Category.TABLE:
+        return
+
+    def fold(name: Name) -> Name:
+        return (name[0].lower(), name[1].lower()) if event.lower_case else name
+
+    if statement.verb in _GONE:
+        for table in statement.objects:
+            yield _Entry(event.sequence, fold(table), None, ())
+        return
+    try:
+        if statement.verb == "ALTER TABLE":
+            table = fold(statement.objects[0])
+            if changes := column_changes(event.statement, event.default_db, **flags):
+                yield _Entry(event.sequence, table, table, changes)
+        if statement.verb in ("ALTER TABLE", "RENAME TABLE"):
+            for old, new in renames(event.statement, event.default_db, **flags):
+                yield _Entry(event.sequence, fold(old), fold(new), ())
+    except NotUnderstood:  # it was held on its way, and nothing of it is known: a row that does not fit says so itself
+        return
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """table: the source's as its rows are after `row`; a type that is converted is the target's there."""
+
+    table: Table
+    row: Callable[[Row], Row]
+
+    def event(self, event: RowEvent) -> RowEvent:
+        """A change of the source's table as one of this one. Raises ApplyError for a value that has no place."""
+        before, after = (None if image is None else self.row(image) for image in (event.before, event.after))
+        return event._replace(before=before, after=after)
+
+
+def adapt(source: Table, columns: Sequence[Column], changes: Changes) -> Adapted | None:
+    """Fit rows to the target's columns; None where they fit as they are. What fits in no way is left for `target.plan` to tell.
+
+    A column that the target has not, and of whose end nothing is known, may be NULL.
+    """
+    present = {column.name.casefold(): column for column in columns}
+    names = _names(source, changes)
+    take: list[int] = []
+    empty: list[int] = []
+    found: list[Column] = []
+    converters: list[Callable[[Any], Any] | None] = []
+    for position, name in enumerate(names):
+        if name is None:
+            continue
+        mine = present.get(name.casefold())
+        if mine is None:
+            if source.columns[position].nullable and position not in source.key:
+                empty.append(position)
+                continue
+            return None
+        column = replace(source.columns[position], name=name)
+        convert = None if mine.generated else converter(column, mine)
+        take.append(position)
+        found.append(column if convert is None else replace(column, kind=mine.kind, sql_type=mine.sql_type, charset=mine.charset))
+        converters.append(convert)
+    if len(take) == len(source.columns) and not any(converters) and list(names) == [column.name for column in source.columns]:
+        return None
+    placed = {position: n for n, position in enumerate(take)}
+    table = replace(source, columns=tuple(found), key=tuple(placed[n] for n in source.key if n in placed))
+    return Adapted(table=table, row=_row_of(source, take, converters, empty))
+
+
+def added(changes: Changes) -> frozenset[str]:
+    """Names of columns that rows do not have yet, in one case."""
+    names: list[str | None] = []
+    for statement in changes:
+        names = [*_renamed(names, statement), *(change.new for change in statement if change.kind == "add")]
+    return frozenset(name.casefold() for name in names if name is not None)
+
+
+def _names(source: Table, changes: Changes) -> list[str | None]:
+    """What each column is called now; None for one that was dropped."""
+    names: list[str | None] = [column.name for column in source.columns]
+    for statement in changes:
+        names = _renamed(names, statement)
+    return names
+
+
+def _renamed(names: Sequence[str | None], statement: Sequence[ColumnChange]) -> list[str | None]:
+    became = {change.old.casefold(): change.new or None for change in statement if change.kind != "add"}
+    return [None if name is None else became.get(name.casefold(), name) for name in names]
+
+
+def _row_of(
+    source: Table, take: Sequence[int], converters: Sequence[Callable[[Any], Any] | None], empty: Sequence[int]
+) -> Callable[[Row], Row]:
+    columns = source.columns
+
+    def row(image: Row) -> Row:
+        for position in empty:
+            if image[position] is not None:
+                raise _no_place(source, columns[position], "the target has no such column")
+        values: list[object] = []
+        for position, convert in zip(take, converters, strict=True):
+            value = image[position]
+            try:
+                values.append(value if convert is None or value is None else convert(value))
+            except (ValueError, TypeError) as error:
+                raise _no_place(source, columns[position], f"the target has another type: {error}") from error
+        return tuple(values)
+
+    return row
+
+
+def _no_place(source: Table, column: Column, why: str) -> ApplyError:
+    return ApplyError(
+        f"a row has a value in column `{column.name}` ({column.sql_type or column.kind}), and {why}",
+        code="schema_mismatch",
+        hint="make the two tables alike, then `resume`",
+        where=Where(table=source.full_name),
+    )
+
+
+def converter(source: Column, target: Column) -> Callable[[Any], Any] | None:
+    """How a value becomes one of the target's type without loss; None where it is one, or where there is no way."""
+    make = _CONVERTERS.get((source.kind, target.kind))
+    if make is not None:
+        return make(source, target)
+    if source.kind == target.kind and source.kind in ("decimal", "time", "datetime", "timestamp") and source.sql_type:
+        more = _digits(target) - _digits(source)
+        if more > 0:
+            return lambda value: _longer(value, more, dot=not _digits(source))
+    return None
+
+
+def _digits(column: Column) -> int:
+    """Behind the point: the scale of decimal(10,2), the digits of datetime(6), 0 of datetime."""
+    numbers = re.findall(r"\d+", column.sql_type)
+    if column.kind == "decimal":
+        return int(numbers[1]) if len(numbers) > 1 else 0
+    return int(numbers[0]) if numbers else 0
+
+
+def _longer(value: str, more: int, *, dot: bool) -> str:
+    return f"{value}{'.' if dot else ''}{'0' * more}"
+
+
+def _to_decimal(_: Column, target: Column) -> Callable[[Any], str]:
+    digits = _digits(target)
+    return lambda value: _longer(str(value), digits, dot=True) if digits else str(value)
+
+
+def _to_datetime(_: Column, target: Column) -> Callable[[Any], str]:
+    digits = _digits(target)
+    return lambda value: _longer(f"{value} 00:00:00", digits, dot=True) if digits else f"{value} 00:00:00"
+
+
+def _unsigned(value: int) -> str:
+    if value < 0:
+        raise ValueError(f"{value} has a sign")
+    return str(value)
+
+
+def _exact_double(value: int | str) -> float:
+    if int(float(value)) != int(value):
+        raise ValueError(f"{value} has more digits than a DOUBLE")
+    return float(value)
+
+
+def _text(value: str | bytes) -> str:
+    if isinstance(value, bytes):
+        raise ValueError("the bytes are no text")
+    return value
+
+
+def _to_enum(_: Column, target: Column) -> Callable[[Any], str]:
+    labels = {label.replace("''", "'").replace("\\\\", "\\") for label in labels_of(target.sql_type)}
+
+    def label(value: str) -> str:
+        if value not in labels:
+            raise ValueError(f"{value!r} is none of its labels")
+        return value
+
+    return label
+
+
+def _by(function: Callable[[Any], Any]) -> Callable[[Column, Column], Callable[[Any], Any]]:
+    return lambda _source, _target: function
+
+
+_CONVERTERS: dict[tuple[str, str], Callable[[Column, Column], Callable[[Any], Any]]] = {
+    ("int", "uint64"): _by(_unsigned),
+    ("uint64", "int"): _by(int),
+    ("int", "decimal"): _to_decimal,
+    ("uint64", "decimal"): _to_decimal,
+    ("int", "double"): _by(_exact_double),
+    ("uint64", "double"): _by(_exact_double),
+    ("float", "double"): _by(float),
+    ("date", "datetime"): _to_datetime,
+    **{(kind, "text"): _by(str) for kind in ("int", "uint64", "decimal", "date", "enum", "set")},
+    ("encoded", "text"): _by(_text),
+    ("text", "encoded"): _by(_text),
+    ("json", "text"): _by(_text),
+    ("bit", "uint64"): _by(str),
+    ("bit", "int"): _by(int),
+    ("text", "enum"): _to_enum,
+}
