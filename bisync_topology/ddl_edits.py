@@ -8,10 +8,11 @@ from collections.abc import Iterable
 
 from bisync_topology.ddl import Statement
 from bisync_topology.ddl_clauses import skip_if_exists, skip_modifiers
-from bisync_topology.sql_tokens import LETTER, Cursor, Kind, NotUnderstood, Place
+from bisync_topology.sql_tokens import LETTER, Cursor, NotUnderstood, Place
 
 _letter = re.compile(LETTER).match
 _PLAIN_COMMENT = re.compile(r"/\*(?!M?!).*?\*/", re.DOTALL)
+_EVENT_WORDS = frozenset({"RENAME", "ENABLE", "DISABLE", "COMMENT", "DO"})  # COMMENT and DO stand behind the others
 _WITH_DEFINER = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE")
 
 
@@ -89,25 +90,17 @@ def with_event_disabled(sql: str, *, on: str = "REPLICA", ansi_quotes: bool = Fa
     skip_if_exists(cursor)
     cursor.table()
     clause = f"DISABLE ON {on}"
-    before = ""
-    while cursor.kind is not Kind.END:
-        word = "" if cursor.depth or before in ("@", ".") else cursor.key  # @do is a variable
-        start = cursor.here
-        if word in ("COMMENT", "DO"):
+    while word := cursor.find(_EVENT_WORDS):
+        start = Place(cursor.found[0], cursor.behind.versioned)
+        if word == "RENAME":
+            cursor.take("TO")
+            cursor.table()  # may be called `do` without quotes
+        elif word in ("COMMENT", "DO"):
             return sql if verb == "ALTER" else spliced(sql, [(start, start, f"{clause} ")])
-        if word == ";":
-            break
-        if cursor.kind is Kind.BAD:
-            raise NotUnderstood
-        before = cursor.key
-        cursor.advance()
-        if word in ("ENABLE", "DISABLE"):
+        else:
             if word == "DISABLE" and cursor.take("ON") and not cursor.take("SLAVE", "REPLICA"):
                 raise NotUnderstood
             return spliced(sql, [(start, cursor.behind, clause)])
-        if word == "RENAME" and cursor.take("TO"):
-            cursor.table()  # may be called `do` without quotes
-    cursor.finish()
     if verb == "CREATE":
         raise NotUnderstood
     return sql
