@@ -78,7 +78,7 @@ def _definer(cursor: Cursor) -> tuple[Place, Place] | None:
 
 
 def with_event_disabled(sql: str, *, on: str = "REPLICA", ansi_quotes: bool = False, backslash_escapes: bool = True) -> str:
-    """Let an event arrive disabled, so that it runs at one side only. `on` is SLAVE for servers before MySQL 8.2.
+    """Let an event arrive disabled, so that it runs at one side only. `on` is SLAVE for MySQL 8.0 and MariaDB.
 
     CREATE EVENT gets the clause. ALTER EVENT keeps the status that the event has, unless its text sets one.
     """

@@ -243,7 +243,7 @@ def test_event_disabled(sql: str, changed: str) -> None:
 
 
 def test_event_disabled_for_old_servers() -> None:
-    """The word before MySQL 8.2, and in MariaDB, is SLAVE."""
+    """The word of MySQL 8.0 and MariaDB is SLAVE."""
     assert with_event_disabled("ALTER EVENT e ENABLE", on="SLAVE") == "ALTER EVENT e DISABLE ON SLAVE"
 
 
