@@ -1,6 +1,7 @@
 """Small changes to the text of a DDL statement: a clause is cut out or put in, and the rest stays as it was written. Pure.
 
-Also `ddl_triggers`, `ddl_names` and `ddl_columns`. All raise NotUnderstood where the text is not what they are for.
+Also `ddl_triggers`, `ddl_names` and `ddl_columns`. All but `definer_of` raise NotUnderstood where the text is not what they
+are for.
 """
 
 import re
@@ -57,8 +58,11 @@ def without_start_transaction(
 
 
 def definer_of(sql: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> str | None:
-    """Give the value of the DEFINER clause as it is written; None where there is no such clause."""
-    span = _definer(Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
+    """Give the value of the DEFINER clause as it is written; None where there is none, whatever the statement is."""
+    try:
+        span = _definer(Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
+    except NotUnderstood:
+        return None
     return None if span is None else sql[span[0].at : span[1].at]
 
 
