@@ -22,7 +22,11 @@ class ColumnChange(NamedTuple):
 def column_changes(
     sql: str, default_db: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True
 ) -> tuple[ColumnChange, ...]:
-    """Read them in the order of the text. A name that changes only its case is no change."""
+    """Read them in the order of the text. A name that changes only its case is no change.
+
+    Each old name is one of before the statement: `RENAME COLUMN a TO b, RENAME COLUMN b TO a` swaps them, and
+    `DROP a, ADD a INT` makes a new column. So apply them all at once, not one after the other.
+    """
     cursor = Cursor(sql, default_db, ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)
     verb = cursor.take("ALTER")
     skip_modifiers(cursor)

@@ -1,6 +1,7 @@
 """Small changes to the text of a DDL statement: a clause is cut out or put in, and the rest stays as it was written. Pure.
 
-Also `ddl_triggers`, `ddl_names` and `ddl_columns`. All raise NotUnderstood where the text is not what they are for.
+Also `ddl_triggers`, `ddl_names` and `ddl_columns`. All but `definer_of` raise NotUnderstood where the text is not what they
+are for.
 """
 
 import re
@@ -8,10 +9,11 @@ from collections.abc import Iterable
 
 from bisync_topology.ddl import Statement
 from bisync_topology.ddl_clauses import skip_if_exists, skip_modifiers
-from bisync_topology.sql_tokens import LETTER, Cursor, Kind, NotUnderstood, Place
+from bisync_topology.sql_tokens import LETTER, Cursor, NotUnderstood, Place
 
 _letter = re.compile(LETTER).match
 _PLAIN_COMMENT = re.compile(r"/\*(?!M?!).*?\*/", re.DOTALL)
+_EVENT_WORDS = frozenset({"RENAME", "ENABLE", "DISABLE", "COMMENT", "DO"})  # COMMENT and DO stand behind the others
 _WITH_DEFINER = ("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "PACKAGE")
 
 
@@ -56,8 +58,11 @@ def without_start_transaction(
 
 
 def definer_of(sql: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> str | None:
-    """Give the value of the DEFINER clause as it is written; None where there is no such clause."""
-    span = _definer(Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
+    """Give the value of the DEFINER clause as it is written; None where there is none, whatever the statement is."""
+    try:
+        span = _definer(Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
+    except NotUnderstood:
+        return None
     return None if span is None else sql[span[0].at : span[1].at]
 
 
@@ -77,7 +82,7 @@ def _definer(cursor: Cursor) -> tuple[Place, Place] | None:
 
 
 def with_event_disabled(sql: str, *, on: str = "REPLICA", ansi_quotes: bool = False, backslash_escapes: bool = True) -> str:
-    """Let an event arrive disabled, so that it runs at one side only. `on` is SLAVE for servers before MySQL 8.2.
+    """Let an event arrive disabled, so that it runs at one side only. `on` is SLAVE for MySQL 8.0 and MariaDB.
 
     CREATE EVENT gets the clause. ALTER EVENT keeps the status that the event has, unless its text sets one.
     """
@@ -89,25 +94,17 @@ def with_event_disabled(sql: str, *, on: str = "REPLICA", ansi_quotes: bool = Fa
     skip_if_exists(cursor)
     cursor.table()
     clause = f"DISABLE ON {on}"
-    before = ""
-    while cursor.kind is not Kind.END:
-        word = "" if cursor.depth or before in ("@", ".") else cursor.key  # @do is a variable
-        start = cursor.here
-        if word in ("COMMENT", "DO"):
+    while word := cursor.find(_EVENT_WORDS):
+        start = Place(cursor.found[0], cursor.behind.versioned)
+        if word == "RENAME":
+            cursor.take("TO")
+            cursor.table()  # may be called `do` without quotes
+        elif word in ("COMMENT", "DO"):
             return sql if verb == "ALTER" else spliced(sql, [(start, start, f"{clause} ")])
-        if word == ";":
-            break
-        if cursor.kind is Kind.BAD:
-            raise NotUnderstood
-        before = cursor.key
-        cursor.advance()
-        if word in ("ENABLE", "DISABLE"):
+        else:
             if word == "DISABLE" and cursor.take("ON") and not cursor.take("SLAVE", "REPLICA"):
                 raise NotUnderstood
             return spliced(sql, [(start, cursor.behind, clause)])
-        if word == "RENAME" and cursor.take("TO"):
-            cursor.table()  # may be called `do` without quotes
-    cursor.finish()
     if verb == "CREATE":
         raise NotUnderstood
     return sql

@@ -154,7 +154,7 @@ class Cursor:
         """Go past the next of these keywords and give it; an empty string at the end of the statement.
 
         `top` (keywords, or a comma) counts within at most `level` brackets. Strings, quoted names and what follows a
-        dot are no keywords. Raises NotUnderstood where the end is not reached properly, or a second statement follows.
+        dot or an @ are no keywords. Raises NotUnderstood where the end is not reached properly, or a second statement follows.
         """
         words, position, dotted = top | anywhere, self.start, False
         moving = True
@@ -189,7 +189,7 @@ class Cursor:
                         return self._stop(match, word)
                 elif group == "bad":
                     raise NotUnderstood
-                dotted = text == "."
+                dotted = text in (".", "@")
         self._read(len(self._sql))
         self.finish()
         return ""

@@ -134,6 +134,7 @@ OBJECTS = [
     ("CREATE DEFINER=`a`@`b` EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t", "CREATE EVENT", "", "d.e"),
     ("ALTER EVENT e ON SCHEDULE EVERY 1 DAY RENAME TO shop.f DO SELECT 1", "ALTER EVENT", "", "d.e shop.f"),
     ("ALTER EVENT e DO RENAME TABLE a TO b", "ALTER EVENT", "", "d.e"),
+    ("ALTER EVENT e ON SCHEDULE EVERY @do DAY STARTS @rename RENAME TO shop.f", "ALTER EVENT", "", "d.e shop.f"),
     ("DROP EVENT e", "DROP EVENT", "", "d.e"),
     ("CREATE SEQUENCE IF NOT EXISTS s START WITH 1", "CREATE SEQUENCE", "d.s", ""),
     ("DROP SEQUENCE s, shop.r", "DROP SEQUENCE", "d.s shop.r", ""),
