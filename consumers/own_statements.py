@@ -22,6 +22,7 @@ class OwnStatements:
         self._topology = topology
         self.partition: TopicPartition = (ddl_topic(topology.name, side), 0)
         self.offset = 0  # where to go on
+        self.assigned = False  # new ones come by themselves
         self.history = History()
         # what the source gets and will run, its rows know of by its `seen`; of anything else they never will
         self.carried = any(direction.ddl for direction in topology.directions_from(side))

@@ -27,7 +27,7 @@ from bisync_topology.scope import policies
 from bisync_topology.topology import Direction, Topology
 from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
-from consumers.assemble import Assembler, TopicPartition
+from consumers.assemble import Assembler
 from consumers.consume import Fetcher
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.orphans import Refusals
@@ -125,8 +125,7 @@ class ApplierProcess:
         )
         structure.load()
         own = OwnStatements(self.topology, self.side)
-        own.catch_up()
-        fetcher.assign([(own.partition, own.offset)])
+        self._assign_own(fetcher, own)
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
@@ -143,7 +142,7 @@ class ApplierProcess:
         backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
         groups.act()
-        self._loop(fetcher, assembler, groups, retention, own.partition)
+        self._loop(fetcher, assembler, groups, retention, own)
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
@@ -170,7 +169,7 @@ class ApplierProcess:
             self.stop.wait(_POLL_SECONDS)
         return None
 
-    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: TopicPartition) -> None:
+    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: OwnStatements) -> None:
         decode = transaction_decoder()
         gaps = _GapWatch(fetcher, assembler, self._list)
         while True:
@@ -181,7 +180,8 @@ class ApplierProcess:
             if idle:
                 fetcher.check()
                 fetcher.commit_ends()
-            groups.own(fetched.pop(own, ()))
+                self._assign_own(fetcher, own)
+            groups.own(fetched.pop(own.partition, ()))
             listed = fetched.pop(self._list, None)
             if listed is not None:
                 assembler.add_list([(offset, self._record(decode, offset, value)) for offset, value in listed])
@@ -205,6 +205,13 @@ class ApplierProcess:
                 groups.act_when_due()
                 retention.delete_when_due(idle=idle)
             groups.keep_alive()
+
+    def _assign_own(self, fetcher: Fetcher, own: OwnStatements) -> None:
+        """Read our own side's statements too; their topic is made when its producer first starts, which may be after us."""
+        if not own.assigned and own.partition[0] in existing_topics(admin(self.topology), self.topology):
+            own.catch_up()
+            own.assigned = True
+            fetcher.assign([(own.partition, own.offset)])
 
     def _record(self, decode: Callable[[bytes], TransactionRecord], offset: int, value: bytes) -> TransactionRecord:
         try:

@@ -28,6 +28,7 @@ from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, LostOwnership, Where, classify
 from bisync_topology.ownership import Ownership, lock_name, now_us
 from bisync_topology.scope import Scope
+from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.topology import Direction, Events, Topology
 from consumers.ddl_rules import Context, State, Verdict, decide
 from consumers.ddl_session import DdlSession
@@ -225,9 +226,8 @@ class Structure:
                 category = classify(error)
                 number = error.args[0] if error.args else 0
                 definer = definer_of(text, **self._flags(event)) if number == _NOT_ALLOWED else None
-                if definer is not None and definer.upper() not in ("CURRENT_USER", "CURRENT_USER()"):
-                    text = with_current_user(text, **self._flags(event))
-                    why = f"its definer {definer} is the applier's account here, which may set no other"
+                if definer is not None and (own := _with_own_definer(text, self._flags(event))) != text:
+                    text, why = own, f"its definer {definer} is the applier's account here, which may set no other"
                 elif category is Category.RETRY_TRANSACTION and number != _KILLED:
                     self._tick({"statement": _short(event.statement), "waits_for": str(error.args[-1])})
                     self._watch()
@@ -291,6 +291,13 @@ class Structure:
 
     def _tick(self, detail: dict[str, Any]) -> None:
         self._ownership.report.detail["ddl"] = {name: value for name, value in detail.items() if value is not None}
+
+
+def _with_own_definer(text: str, flags: dict[str, bool]) -> str:
+    try:
+        return with_current_user(text, **flags)
+    except NotUnderstood:  # it stays as it is, and is refused
+        return text
 
 
 def _open(row: tuple[Any, ...]) -> Open:
