@@ -20,7 +20,7 @@ STOP_SECONDS = 45.0  # a broker whose disk is full may never end by itself
 CLUSTER_ID = "YmlzeW5jLXRvcG9sb2d5LQ"  # any 16 bytes; one broker, so it tells nothing apart
 # With two cores, serial starts and collects no slower than G1. The second compiler takes longer than a sandbox lives to pay
 # for itself: 1.7 of the 5.4 s of processor that 400,000 records cost a broker that had just started.
-JAVA_OPTIONS = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+JAVA_OPTIONS = ("-Xmx1g", "-Xms256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 FORMATTED = "meta.properties"  # in a log folder that was formatted
 DUMP_CLASSES = "-XX:ArchiveClassesAtExit"
 ARCHIVE_BYTES = 200_000_000
