@@ -132,8 +132,21 @@ def _notes(status: Mapping[str, Any], unreached: Sequence[str]) -> Iterator[Text
     for each in status["processes"]:
         if "detail" in each:
             yield Text.assemble(("! ", "yellow"), (f"{each['name']} waits", "bold"), f" for: {each['detail']}")
+        if "ddl" in each:
+            yield Text.assemble(("● ", "green"), (each["name"], "bold"), f" {_statement(each['ddl'])}")
+        if "held" in each:
+            what = f" holds statements of structure: {each['held']}"
+            look = "bisync-topology ddl list --state held"
+            yield Text.assemble(("! ", "yellow"), (each["name"], "bold"), what, ("\n  see  ", "dim"), (look, "cyan"))
     for line in unreached:
         yield Text.assemble(("! ", "yellow"), ("no answer", "bold"), f" from {line}")
+
+
+def _statement(ddl: Mapping[str, Any]) -> str:
+    """What an applier is at: a statement, for how long, how far where the server tells, and what holds it up."""
+    parts = [f"for {_seconds(ddl['seconds'])}" if "seconds" in ddl else "", ddl.get("progress") or ""]
+    waits = f", waits for: {ddl['waits_for']}" if "waits_for" in ddl else ""
+    return f"runs {ddl.get('statement', 'a statement')} {', '.join(filter(None, parts))}".rstrip() + waits
 
 
 def _state(state: str) -> Text:

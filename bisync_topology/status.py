@@ -176,6 +176,8 @@ def _process(name: str, row: ProcessRow | None, alive: bool) -> dict[str, Any]:
     state = row.state if alive else STOPPED
     pid = None if state == STOPPED else row.pid
     process: dict[str, Any] = {"name": name, "state": state, "pid": pid, "restarts": row.restarts}
+    if state == "running" and (told := {name: row.detail[name] for name in ("ddl", "held") if row.detail.get(name)}):
+        return {**process, **told}
     waits_for = row.detail.get("waits_for") if state == "waiting" else None
     return {**process, "detail": str(waits_for)} if waits_for else process
 

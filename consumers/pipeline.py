@@ -123,7 +123,6 @@ class ApplierProcess:
             stream=stream,
             keep_alive=writer.keep_alive,
         )
-        structure.load()
         own = OwnStatements(self.topology, self.side)
         self._assign_own(fetcher, own)
         groups = Groups(
@@ -141,6 +140,7 @@ class ApplierProcess:
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
         backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
+        structure.load()
         groups.act()
         self._loop(fetcher, assembler, groups, retention, own)
 

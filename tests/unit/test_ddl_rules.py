@@ -122,7 +122,9 @@ def test_a_rename_out_of_scope_says_so() -> None:
     assert found.why == "shop.t is other.t now, which the direction does not carry"
 
 
-@pytest.mark.parametrize("sql", ["ALTER TABLE t ADD c INT", "CREATE VIEW v AS SELECT 1", "WHAT IS THIS", "RENAME TABLE other.t TO t"])
+@pytest.mark.parametrize(
+    "sql", ["ALTER TABLE t ADD c INT", "CREATE VIEW v AS SELECT 1", "WHAT IS THIS", "RENAME TABLE other.t TO t"]
+)
 def test_the_wrong_side(sql: str) -> None:
     """In a direction that carries no structure it is drift, whatever it is; what would not be carried anyway stays ignored."""
     found = verdict(sql, carries=False)

@@ -21,7 +21,7 @@ def history(*statements: str, first: int = 1, origin: str | None = None, lower_c
 
 def column(name: str, sql_type: str = "int", kind: str | None = None, **more: Any) -> Column:
     """A column of the kind that its type is called like."""
-    return Column(name=name, kind=kind or sql_type.split("(")[0], sql_type=sql_type, **more)
+    return Column(name=name, kind=kind or sql_type.split("(", maxsplit=1)[0], sql_type=sql_type, **more)
 
 
 def table(*columns: Column, key: Sequence[int] = (0,)) -> Table:
@@ -188,7 +188,9 @@ def test_values_that_would_be_lost(source: Column, target: Column, value: object
         found.row((1, value))
 
 
-@pytest.mark.parametrize(("source", "target"), [("timestamp", "datetime"), ("text", "json"), ("double", "float"), ("int", "date")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("timestamp", "datetime"), ("text", "json"), ("double", "float"), ("int", "date")]
+)
 def test_types_that_are_not_converted(source: str, target: str) -> None:
     """What a time zone, a parser or a rounding would decide is left for the plan to refuse."""
     assert converter(column("c", source), column("c", target)) is None
