@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from both_readers import Values, library_changes, library_events, ours
+from both_readers import Values, captured, library_changes, library_events, ours
 from capturing import Capture, here
 from pymysqlreplication.event import GtidEvent, QueryEvent, XidEvent
 from pymysqlreplication.exceptions import StatusVariableMismatch
@@ -13,6 +13,7 @@ from pymysqlreplication.row_event import WriteRowsEvent
 from bisync_topology.errors import CaptureError
 from producers import events
 from producers.capture import Position
+from producers.items import Ddl
 from sandbox.mysql import MySQLServer
 
 OBJECTS = ["d_stops"]
@@ -93,13 +94,15 @@ def test_a_status_variable_that_is_not_known(source: MySQLServer, cursor: Any) -
 
 
 def test_a_statement_in_another_character_set(source: MySQLServer, cursor: Any) -> None:
-    """The library forces every statement to UTF-8 and gives another text; capture does not carry it damaged."""
+    """The library forces every statement to UTF-8 and gives another text; here it is what its client wrote."""
     position = here(source)
     with source.connect(charset="latin1", database="d_stops") as connection, connection.cursor() as other:
         other.execute("CREATE TABLE l (id INT PRIMARY KEY COMMENT 'é')")
     (event,) = library_events(source, position, only_events=[QueryEvent])
     assert event.query == r"CREATE TABLE l (id INT PRIMARY KEY COMMENT '\xe9')"
-    assert ours(source, position, OBJECTS) == "undecodable"
+    (ddl, _) = captured(source, position, OBJECTS)
+    assert isinstance(ddl, Ddl)
+    assert ddl.statement == "CREATE TABLE l (id INT PRIMARY KEY COMMENT 'é')"
 
 
 # --- tagged GTIDs ---------------------------------------------------------------------------------------------------

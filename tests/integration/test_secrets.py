@@ -109,7 +109,7 @@ def test_secrets(world: World, secured: SecuredBroker, tmp_path: Path) -> None:
     world.run("wait")
     world.sql("east", f"UPDATE {table} SET qty = 2")
     world.run("wait")
-    world.sql("west", f"ALTER TABLE {table} ADD more INT")
+    world.sql("west", f"ALTER TABLE {table} ADD more INT", f"UPDATE {table} SET more = 3")
     eventually(lambda: world.direction("west")["state"] == "failed", world.said)
     told += world.run("status", "-o", "json", expect=3) + on_a_terminal(world, "status") + on_a_terminal(world, "wait")
     told += in_control_tables(world) + in_topics(world, secured).decode(errors="replace") + world.said()
