@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bisync_topology import record_ids
 from bisync_topology.conflict_json import conflict_json
 from bisync_topology.errors import CheckFailed, UsageError
 from bisync_topology.object_patterns import parse
 from bisync_topology.sides import open_control
 from bisync_topology.topology import Topology
 
-_ID = re.compile(r"(.+)-([1-9]\d*)")
 _COLUMNS = (  # of list_conflicts and read_conflict
     *("id", "at", "source_side", "table_name", "row_key", "type", "policy", "decision", "before_image", "incoming_image"),
     *("local_rows", "gtid", "list_offset", "committed_at", "resolution"),
@@ -75,10 +74,7 @@ def read(topology: Topology, identity: str) -> dict[str, Any]:
 
 def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
     """`west-17` → (west, 17). Raises UsageError."""
-    match = _ID.fullmatch(identity)
-    if match is None or match[1] not in topology.sides:
-        raise UsageError(f"{identity!r} is no id of a conflict", hint="`bisync-topology conflicts list` has them: west-17")
-    return match[1], int(match[2])
+    return record_ids.parse_id(topology, identity, what="a conflict", lister="conflicts list")
 
 
 def check_sides(topology: Topology, wanted: Filter) -> None:

@@ -298,6 +298,30 @@ UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s
 SELECT id, state, decision, tables, event, sequence, gtid, connection_id, fingerprint, why FROM {c}.ddl_log
  WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running') ORDER BY sequence;
 
+-- name: list_ddl
+-- Newest first; an absent filter is NULL or empty.
+SELECT id, at, source_side, statement, state, why, connection_id FROM {c}.ddl_log WHERE topology = %s
+ AND (%s IS NULL OR source_side = %s) AND (%s = '' OR FIND_IN_SET(state, %s)) ORDER BY id DESC LIMIT %s;
+
+-- name: read_ddl
+SELECT id, at, source_side, statement, state, why, connection_id, gtid, stream, decision, tables, event FROM {c}.ddl_log
+ WHERE topology = %s AND id = %s;
+
+-- name: decide_ddl
+-- Of one that is held: the applier may have been faster.
+UPDATE {c}.ddl_log SET decision = %s, why = %s WHERE topology = %s AND id = %s AND state = 'held';
+
+-- name: local_ddls
+-- What a command has begun here by itself, and not ended.
+SELECT source_side, sequence, event FROM {c}.ddl_log WHERE topology = %s AND stream = 'local' AND state = 'running' ORDER BY id;
+
+-- name: take_up_ddl
+-- Another session goes on with what a command has begun.
+UPDATE {c}.ddl_log SET connection_id = %s WHERE topology = %s AND source_side = %s AND stream = 'local' AND sequence = %s;
+
+-- name: read_collations
+SELECT ID, COLLATION_NAME FROM information_schema.COLLATIONS;
+
 -- name: hold_place
 -- Nothing may be begun where another applier has moved the progress: no row, then.
 SELECT sequence FROM {c}.applied WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s FOR UPDATE;

@@ -31,6 +31,9 @@ NAMES: Final = (
     "applier.ddl_after_statement",
     "applier.ddl_before_done",
     "supervisor.after_spawn",
+    "guard_triggers.before_drop",
+    "guard_triggers.after_drop",
+    "guard_triggers.after_create",
 )
 
 _left: dict[str, int] = {}

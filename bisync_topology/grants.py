@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 REPLICATION = ("REPLICATION SLAVE", "REPLICATION CLIENT")
 ROWS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+SEEN = ("TRIGGER",)  # beside ROWS: a server shows triggers to nobody else
 CONTROL = (*ROWS, "CREATE", "ALTER")  # a later version adds columns
+DDL_TABLES = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES")  # of tables that are carried by name
+DDL_DATABASE = (*DDL_TABLES, "CREATE VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER")  # of whole databases
 _ALL = "ALL PRIVILEGES"
 _NAME = r"`(?:[^`]|``)*`|\*"
 _LINE = re.compile(rf"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?:TABLE )?(?P<db>{_NAME})\.(?P<table>{_NAME}) (?:TO|FROM) ")

@@ -1,7 +1,7 @@
 """What must hold before anything is started: each item with what was seen, why it matters and the statement that mends it.
 
 Pure: facts in (precheck_facts.py fetches them), items out. The checks of one server are in `precheck_server.py`, those of tables
-and of the two sides against each other in `precheck_tables.py`.
+and of the two sides against each other in `precheck_tables.py`, those of DDL and triggers in `precheck_ddl.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bisync_topology import precheck_server, precheck_tables
+from bisync_topology import precheck_ddl, precheck_server, precheck_tables
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, rule_for, words
 from bisync_topology.ownership import waits_out
 from bisync_topology.precheck_facts import Facts, KafkaFacts, SideFacts
@@ -35,6 +35,7 @@ def evaluate(topology: Topology, facts: Facts) -> list[Item]:
     known = {side: found for side, found in facts.sides.items() if isinstance(found, SideFacts)}
     if len(known) == len(topology.sides):
         items += precheck_tables.evaluate(topology, known)
+        items += precheck_ddl.evaluate(topology, known)
     items += _kafka(topology, facts.kafka)
     return items
 

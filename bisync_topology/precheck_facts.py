@@ -26,6 +26,8 @@ from bisync_topology.mysql import connect
 from bisync_topology.ownership import waits_out
 from bisync_topology.scope import Scope
 from bisync_topology.topology import Topology
+from bisync_topology.trigger_facts import read_triggers
+from bisync_topology.triggers import Trigger
 from producers.checkpoint import check_topics, read_checkpoint
 from schemas.topics import checkpoints_topic
 
@@ -35,6 +37,7 @@ VARIABLES = (
     "binlog_row_metadata",
     "gtid_mode",
     "log_bin",
+    "log_bin_trust_function_creators",
     "server_id",
     "server_uuid",
     "version",
@@ -67,6 +70,7 @@ class SideFacts:
     grants: tuple[str, ...]
     filters: tuple[str, str] | None
     tables: Mapping[Name, TableFacts]
+    triggers: tuple[Trigger, ...] = ()  # on tables that an applier writes here, as far as the account sees them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +136,7 @@ def read_side(topology: Topology, side: str) -> SideFacts:
             grants=tuple(row[0] for row in _rows(connection, "SHOW GRANTS")),
             filters=_filters(connection, variables["version"]),
             tables=_tables(connection, topology),
+            triggers=read_triggers(connection, topology, side),
         )
 
 

@@ -166,7 +166,7 @@ def _missing(topology: Topology, side: str, facts: SideFacts) -> Iterator[tuple[
     told: dict[tuple[str, str | None], tuple[str, ...]] = {}
     for direction in topology.directions:
         needed = ROWS if direction.to == side else ("SELECT",)
-        for db, table in _places(direction, topology.control_schema, facts.tables):
+        for db, table in places(direction, topology.control_schema, facts.tables):
             lacking = tuple(name for name in needed if not grants.on(name, db, table))
             told[db, table] = tuple(name for name in ROWS if name in (*told.get((db, table), ()), *lacking))
     for (db, table), lacking in told.items():
@@ -174,7 +174,7 @@ def _missing(topology: Topology, side: str, facts: SideFacts) -> Iterator[tuple[
             yield lacking, db, table
 
 
-def _places(direction: Direction, control_schema: str, tables: Iterable[Name]) -> Iterator[tuple[str, str | None]]:
+def places(direction: Direction, control_schema: str, tables: Iterable[Name]) -> Iterator[tuple[str, str | None]]:
     """What a direction needs privileges on: the databases and tables that its entries name, and what its globs find."""
     scope = Scope(direction.objects, control_schema=control_schema)
     for pattern in map(parse, direction.objects):

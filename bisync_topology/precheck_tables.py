@@ -22,7 +22,6 @@ def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Ite
         yield from _on_both_sides(topology, direction, facts)
         yield from _entries(topology, direction, facts)
     yield from _policies(topology, facts)
-    yield from _ddl(topology)
 
 
 def _server_uuids(facts: Mapping[str, SideFacts]) -> Iterator[Item]:
@@ -168,14 +167,6 @@ def _policies(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[It
             PASS,
             "no table goes both ways under a policy that does not converge, or one way under one that does",
         )
-
-
-def _ddl(topology: Topology) -> Iterator[Item]:
-    for direction in topology.directions:
-        if direction.ddl:
-            seen = f"{direction}: ddl is true, and this version does not carry DDL yet"
-            why = "a DDL on a table in scope stops the direction until `skip`"
-            yield Item("ddl", direction.from_, WARN, seen, why, "ddl: false")
 
 
 def _opposite(topology: Topology) -> Iterator[tuple[Direction, Direction]]:

@@ -12,6 +12,6 @@ CREATE TABLE shop.orders (
 -- capture: the binary log and its position
 GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO bisync@'%';
 -- capture and apply: the rows that are carried
-GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO bisync@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON shop.* TO bisync@'%';
 -- the tool's own tables; CREATE lets its first start make them, the database included
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON bisync.* TO bisync@'%';

@@ -249,7 +249,7 @@ def test_a_child_without_its_parent(applier: Applier, plain: Cursor) -> None:
 def test_triggers_fire_again(applier: Applier) -> None:
     """What a target's trigger writes is written by the source's too: an equal row is no conflict, another one is found.
 
-    A trigger that adds to a row cannot be seen so: the README's limits say to take it off one side.
+    A trigger that adds to a row cannot be seen so: `precheck` names those without a guard.
     """
     orders = applier.statements("id int PRIMARY KEY, n int")
     totals = applier.statements("id int PRIMARY KEY, n int")

@@ -100,6 +100,13 @@ class World:
         assert expect is None or running.returncode == expect, f"exit code {running.returncode}\n{output}\n{said}"
         return output + said
 
+    def json(self, *arguments: str) -> Any:
+        """Run a command that prints JSON; gives that, whatever processes say meanwhile."""
+        running = self.start(*arguments, "-o", "json")
+        output, _ = running.communicate(timeout=120)
+        assert running.returncode == 0, self.said()
+        return json.loads(output)
+
     def said(self) -> str:
         """What commands have said on standard error."""
         path = self.folder / "said"

@@ -56,6 +56,8 @@ PURE = (
     "bisync_topology.ddl_columns",
     "bisync_topology.dml",
     "bisync_topology.sql_tokens",
+    "bisync_topology.sql_modes",
+    "bisync_topology.triggers",
     "bisync_topology.scope",
     "bisync_topology.object_patterns",
 )

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bisync_topology import process
-from bisync_topology.grants import CONTROL, REPLICATION, ROWS, Grants
+from bisync_topology.grants import CONTROL, REPLICATION, ROWS, SEEN, Grants
 from bisync_topology.supervisor import processes
 from bisync_topology.topology import Topology
 from bisync_topology.topology_file import load
@@ -122,4 +122,4 @@ def test_accounts_have_the_least_privileges() -> None:
     assert all(grants.on(name, "bisync") for name in CONTROL)
     assert all(grants.on(name, "shop") for name in ROWS)
     granted = [set(re.search("GRANT (.*) ON", line)[1].split(", ")) for line in lines]  # type: ignore[index]
-    assert granted == [set(REPLICATION), set(ROWS), set(CONTROL)]
+    assert granted == [set(REPLICATION), {*ROWS, *SEEN}, set(CONTROL)]

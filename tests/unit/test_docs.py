@@ -12,7 +12,7 @@ from bisync_topology import control, failpoints
 from bisync_topology.cli import cli
 from bisync_topology.error_table import KAFKA, MYSQL
 from bisync_topology.errors import CheckFailed, DirectionFailed, InternalError, LostOwnership, Unreachable, UsageError
-from bisync_topology.grants import CONTROL, REPLICATION, ROWS
+from bisync_topology.grants import CONTROL, REPLICATION, ROWS, SEEN
 from bisync_topology.topology import Policy
 from bisync_topology.topology_file import load
 from bisync_topology.unbuilt import check_built
@@ -129,7 +129,9 @@ def test_exit_codes() -> None:
 
 def test_every_failpoint_has_its_line() -> None:
     """Architecture says of each failpoint what happens next, and names no other."""
-    lines = re.findall(r"^\| `((?:producer|applier|supervisor)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE)
+    lines = re.findall(
+        r"^\| `((?:producer|applier|supervisor|guard_triggers)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE
+    )
     assert tuple(lines) == failpoints.NAMES
 
 
@@ -144,7 +146,7 @@ def test_grants_of_the_readme_are_those_of_precheck() -> None:
     shown = re.findall(r"^GRANT (.*) ON (\S+) TO bisync@'%';$", page("README.md"), re.MULTILINE)
     assert [(tuple(privileges.split(", ")), place) for privileges, place in shown] == [
         (REPLICATION, "*.*"),
-        (ROWS, "shop.*"),
+        ((*ROWS, *SEEN), "shop.*"),
         (CONTROL, "bisync.*"),
     ]
 

@@ -25,7 +25,7 @@ VARIABLES = {
 GRANTS = (
     "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `bisync`@`%`",
     "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER ON `bisync`.* TO `bisync`@`%`",
-    "GRANT SELECT, INSERT, UPDATE, DELETE ON `shop`.* TO `bisync`@`%`",
+    "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `shop`.* TO `bisync`@`%`",
 )
 TABLE = TableFacts(engine="InnoDB")
 

@@ -22,26 +22,27 @@ from sandbox.process import ServerProcess, began, claim, free_port, remembered_p
 
 
 def test_grants_are_the_least() -> None:
-    """Capture needs the binlog and rows; apply needs rows; the control schema is the tool's own. No more."""
+    """Capture needs the binlog and rows; apply needs rows, and to see triggers; the control schema is the tool's own. No more."""
     assert grants(["shop", "crm"]) == [
         "GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'bisync'@'%'",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON `shop`.* TO 'bisync'@'%'",
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON `crm`.* TO 'bisync'@'%'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `shop`.* TO 'bisync'@'%'",
+        "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `crm`.* TO 'bisync'@'%'",
         "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX ON `bisync`.* TO 'bisync'@'%'",
     ]
 
 
 def test_grants_for_ddl() -> None:
-    """With DDL or structure initialization, tables of the synced schemas may be changed as well."""
+    """With DDL or structure initialization, the synced schemas and all in them may be changed as well."""
     assert grants(["shop"], ddl=True)[1] == (
-        "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON `shop`.* TO 'bisync'@'%'"
+        "GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER, CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, CREATE ROUTINE,"
+        " ALTER ROUTINE, EVENT, LOCK TABLES ON `shop`.* TO 'bisync'@'%'"
     )
 
 
 def test_grants_quote_names() -> None:
     r"""`_` and `%` are wildcards in a GRANT's schema; quotes end a name or a string."""
     assert grants(["a_b%`c"], control_schema="c", user="o'x", host="h")[1] == (
-        r"GRANT SELECT, INSERT, UPDATE, DELETE ON `a\_b\%``c`.* TO 'o''x'@'h'"
+        r"GRANT SELECT, INSERT, UPDATE, DELETE, TRIGGER ON `a\_b\%``c`.* TO 'o''x'@'h'"
     )
 
 
