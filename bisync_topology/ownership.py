@@ -63,6 +63,7 @@ class Report:
 
     state: str = "starting"
     detail: dict[str, Any] = field(default_factory=dict)
+    urgent: bool = False  # to be written with the next beat, about a second later at most
 
 
 class Ownership:
@@ -181,8 +182,8 @@ class Ownership:
             control = Control(self._connection, self.topology)
             self.wanted = read_wanted(control)
             changed = self.report.state != self._reported_state
-            if force or changed or time.monotonic() - self._reported >= REPORT_SECONDS:
-                self._reported_state = self.report.state
+            if force or changed or self.report.urgent or time.monotonic() - self._reported >= REPORT_SECONDS:
+                self._reported_state, self.report.urgent = self.report.state, False
                 if self.on_beat is not None:
                     self.on_beat()
                 report_process(control, self.process, self.report, started_at=self._started_at)

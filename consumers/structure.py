@@ -292,6 +292,7 @@ class Structure:
 
     def _tick(self, detail: dict[str, Any]) -> None:
         self._ownership.report.detail["ddl"] = {name: value for name, value in detail.items() if value is not None}
+        self._ownership.report.urgent = True
 
 
 def _with_own_definer(text: str, flags: dict[str, bool]) -> str:
