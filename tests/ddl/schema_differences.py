@@ -1,7 +1,7 @@
 """Both sides' schemas by what the servers themselves print, with what is meant to differ put aside.
 
-Put aside: the guard of a trigger that was carried, the status of an event that was carried, and the next automatic value of a
-table, which each server counts by itself.
+Put aside: the guard of a trigger that was carried, the status of an event that was carried, the next automatic value of a
+table, which each server counts by itself, and a semicolon behind a body, which a server keeps of a packet of many statements.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def read_schema(cluster: Cluster, side: str, databases: Sequence[str], keep: Cal
         for (db,) in select("SCHEMA_NAME", "SCHEMATA", "SCHEMA_NAME"):
             found[f"database {db}"] = shown("DATABASE", db)
         for db, name, kind in select("ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE", "ROUTINES", "ROUTINE_SCHEMA"):
-            found[f"{kind.lower()} {db}.{name}"] = shown(kind, db, name)
+            found[f"{kind.lower()} {db}.{name}"] = shown(kind, db, name).replace(";', ", "', ").replace(';", ', '", ')
         for db, name, body, *rest in select(
             "TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT, EVENT_MANIPULATION, EVENT_OBJECT_TABLE, ACTION_ORDER, ACTION_TIMING,"
             " SQL_MODE, DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION, DATABASE_COLLATION",
@@ -66,14 +66,14 @@ def read_schema(cluster: Cluster, side: str, databases: Sequence[str], keep: Cal
             "TRIGGER_SCHEMA",
         ):
             found[f"trigger {db}.{name}"] = (unguarded(body), *rest)
-        for db, name, *rest in select(
+        for db, name, body, *rest in select(
             "EVENT_SCHEMA, EVENT_NAME, EVENT_DEFINITION, EVENT_TYPE, EXECUTE_AT, INTERVAL_VALUE, INTERVAL_FIELD, STARTS, ENDS,"
             " ON_COMPLETION, EVENT_COMMENT, TIME_ZONE, SQL_MODE, DEFINER, CHARACTER_SET_CLIENT, COLLATION_CONNECTION,"
             " DATABASE_COLLATION",
             "EVENTS",
             "EVENT_SCHEMA",
         ):
-            found[f"event {db}.{name}"] = tuple(rest)
+            found[f"event {db}.{name}"] = (body.rstrip("; "), *rest)
     return found
 
 

@@ -21,9 +21,10 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pymysql
@@ -163,30 +164,45 @@ def make_accounts(cluster: Cluster) -> None:
     )
 
 
-def make_databases(cluster: Cluster, scenarios: Sequence[Scenario]) -> None:
-    """Every scenario's database with what is there before, on both sides, none of it logged."""
+def make_databases(cluster: Cluster, databases: Sequence[tuple[str, str]]) -> None:
+    """Databases with the load's table and what else is there before, on both sides, none of it logged; earlier ones go."""
     for side in SIDES:
-        for (name,) in cluster.sql(side, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ddl\\_%%'"):
-            with cluster.connect(side) as connection, connection.cursor() as cursor:
-                cursor.execute("SET SESSION sql_log_bin = 0, foreign_key_checks = 0")
+        with cluster.connect(side) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_log_bin = 0, foreign_key_checks = 0")
+            cursor.execute("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'ddl\\_%'")
+            for (name,) in cursor.fetchall():
                 cursor.execute(f"DROP DATABASE `{name}`")
-    for scenario in scenarios:
-        cluster.both(f"CREATE DATABASE `{scenario.database}`", TICKING.format(scenario.database))
-        play_unlogged(cluster, scenario.database, scenario.text("before.sql"))
+    for database, script in databases:
+        cluster.both(f"CREATE DATABASE `{database}`", TICKING.format(database))
+        play_unlogged(cluster, database, script)
 
 
 @contextlib.contextmanager
 def open_topology(
-    sandbox: Sandbox, topology: str, source: str, names: Sequence[str], objects: Sequence[str] = (), **more: Any
+    sandbox: Sandbox,
+    topology: str,
+    source: str,
+    names: Sequence[str],
+    objects: Sequence[str] = (),
+    *,
+    databases: Sequence[str] = (),
+    settings: Mapping[str, Any] = MappingProxyType({"ddl": True}),
 ) -> Iterator[Cluster]:
-    """The four processes between these scenarios' databases, with `ddl: true` from one side; objects: what it carries besides."""
+    """The four processes between these scenarios' databases, and others with the load's table only.
+
+    objects: what is carried beside that of the scenarios; settings: of the direction whose DDL is carried.
+    """
     scenarios = [Scenario(name) for name in names]
     cluster = Cluster(sandbox, name=topology)
     carried = [*objects, *(entry for scenario in scenarios for entry in scenario.objects)]
-    settings = {source: {"ddl": True}, **more}
-    cluster.configure(carried, schemas=[], topics={"partitions": 1, "replication_factor": 1}, **settings)
+    topics = {"partitions": 1, "replication_factor": 1}
+    if source == "east":
+        cluster.configure(carried, schemas=[], topics=topics, east=settings)
+    else:
+        cluster.configure(carried, schemas=[], topics=topics, west=settings)
     make_accounts(cluster)
-    make_databases(cluster, scenarios)
+    before = [(scenario.database, scenario.text("before.sql")) for scenario in scenarios]
+    make_databases(cluster, [*before, *((database, "") for database in databases)])
     try:
         cluster.start()
         yield cluster

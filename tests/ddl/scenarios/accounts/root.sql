@@ -4,6 +4,8 @@ ALTER USER ddl_someone@'%' IDENTIFIED BY 'a-secret-word-2';
 SET PASSWORD FOR ddl_someone@'%' = 'a-secret-word-3';
 CREATE ROLE ddl_role;
 GRANT ddl_role TO ddl_someone@'%';
+SET DEFAULT ROLE ddl_role TO ddl_someone@'%';
+REVOKE ddl_role FROM ddl_someone@'%';
 DROP ROLE ddl_role;
 RENAME USER ddl_someone@'%' TO ddl_other@'%';
 DROP USER ddl_other@'%';

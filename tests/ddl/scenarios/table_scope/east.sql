@@ -16,4 +16,3 @@ ALTER DATABASE ddl_table_scope CHARACTER SET latin1;
 RENAME TABLE moved TO away;
 INSERT INTO away VALUES (2);
 UPDATE kept SET v = v + 1;
-CREATE TABLE created (id INT PRIMARY KEY);

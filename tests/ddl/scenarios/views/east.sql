@@ -7,6 +7,7 @@ ALTER VIEW older AS SELECT id, name FROM item;
 ALTER ALGORITHM=TEMPTABLE VIEW checked AS SELECT id AS a, v AS b FROM item;
 CREATE VIEW over_view AS SELECT a.a, o.name FROM checked AS a JOIN older AS o ON o.id = a.a;
 CREATE VIEW `it's; DROP TABLE item` AS SELECT 'DROP TABLE item; -- ' AS `a;b`;
+CREATE OR REPLACE JSON RELATIONAL DUALITY VIEW documents AS SELECT JSON_DUALITY_OBJECT('_id': id, 'v': v) FROM item;
 DROP VIEW over_view;
 CREATE VIEW gone_1 AS SELECT 1 AS a;
 CREATE VIEW gone_2 AS SELECT 2 AS a;
