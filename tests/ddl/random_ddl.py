@@ -70,9 +70,13 @@ class Table:
     shared: bool
     columns: list[Column] = field(default_factory=list)
     first: tuple[str, ...] = ()  # columns that it had from the beginning
-    indexes: list[str] = field(default_factory=list)
+    indexes: dict[str, tuple[Column, bool]] = field(default_factory=dict)  # name → column, and whether id follows it
     partitioned: bool = False
     triggers: list[str] = field(default_factory=list)
+
+    def copy(self, name: str) -> Table:
+        """A table of the same columns, without indexes."""
+        return Table(name, False, [Column(**vars(column)) for column in self.columns])
 
 
 class Shop:
@@ -141,6 +145,9 @@ class Shop:
         if len(table.columns) < 3:
             return ""
         column = table.columns.pop(self.random.randrange(len(table.columns)))
+        gone = [name for name, (of, and_id) in table.indexes.items() if of is column and not and_id]
+        for name in gone:
+            del table.indexes[name]
         return f"ALTER TABLE `{table.name}` DROP COLUMN `{column.name}`"
 
     def _rename_column(self, table: Table) -> str:
@@ -154,7 +161,9 @@ class Shop:
         return f"ALTER TABLE `{table.name}` CHANGE `{old}` {column.sql}"
 
     def _grow(self, table: Table) -> str:
+        indexed = [column for column, _ in table.indexes.values()]
         growing = [column for column in table.columns if column.step + 1 < len(GROWING[column.family])]
+        growing = [c for c in growing if GROWING[c.family][c.step + 1] not in NO_DEFAULT or not any(c is i for i in indexed)]
         if not growing:
             return ""
         column = self.random.choice(growing)
@@ -179,14 +188,18 @@ class Shop:
         if not columns or len(table.indexes) > 4:
             return ""
         column, name = self.random.choice(columns), self._next("i")
-        table.indexes.append(name)
-        if self.random.random() < 0.5:
+        and_id = self.random.random() < 0.5
+        table.indexes[name] = (column, and_id)
+        if not and_id:
             return f"CREATE INDEX `{name}` ON `{table.name}` (`{column.name}`)"
         return f"ALTER TABLE `{table.name}` ADD KEY `{name}` (`{column.name}`, id)"
 
     def _drop_index(self, table: Table) -> str:
-        """Each has id or is kept by IF: an index whose only column was dropped is gone."""
-        return ""
+        if not table.indexes:
+            return ""
+        name = self.random.choice(list(table.indexes))
+        del table.indexes[name]
+        return self.random.choice((f"DROP INDEX `{name}` ON `{table.name}`", f"ALTER TABLE `{table.name}` DROP KEY `{name}`"))
 
     def _comment(self, table: Table) -> str:
         more = self.random.choice(("", ", ROW_FORMAT=DYNAMIC", ", STATS_PERSISTENT=1", ", ENGINE=InnoDB"))
@@ -218,8 +231,10 @@ class Shop:
 
     def _recreate(self, table: Table) -> str:
         if table.partitioned:
+            table.partitioned = False
             return f"ALTER TABLE `{table.name}` REMOVE PARTITIONING"
-        return f"ALTER TABLE `{table.name}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {self.random.choice(('utf8mb4_bin', 'utf8mb4_0900_ai_ci'))}"
+        collation = self.random.choice(("utf8mb4_bin", "utf8mb4_0900_ai_ci"))
+        return f"ALTER TABLE `{table.name}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}"
 
     def _partition(self, table: Table) -> str:
         table.partitioned = True
@@ -236,15 +251,19 @@ class Shop:
     def _like(self, table: Table) -> str:
         if len(self.tables) > 9:
             return ""
-        made = Table(self._next("like"), False, [Column(**vars(column)) for column in table.columns])
+        made = table.copy(self._next("like"))
         made.partitioned = table.partitioned
+        for name, (column, and_id) in table.indexes.items():
+            position = next((n for n, each in enumerate(table.columns) if each is column), None)
+            if position is not None:
+                made.indexes[name] = (made.columns[position], and_id)
         self.tables.append(made)
         return f"CREATE TABLE `{made.name}` LIKE `{table.name}`"
 
     def _select(self, table: Table) -> str:
         if len(self.tables) > 9 or table.shared:
             return ""
-        made = Table(self._next("selected"), False, [Column(**vars(column)) for column in table.columns])
+        made = table.copy(self._next("selected"))
         self.tables.append(made)
         definitions = ", ".join(column.sql for column in made.columns)
         return f"CREATE TABLE `{made.name}` (id BIGINT PRIMARY KEY, {definitions}) SELECT * FROM `{table.name}`"
@@ -265,7 +284,8 @@ class Shop:
 
     def _view(self, table: Table) -> str:
         if self.views and self.random.random() < 0.5:
-            return f"CREATE OR REPLACE VIEW `{self.random.choice(self.views)}` AS SELECT id, 'x;y' AS text FROM `{self.tables[0].name}`"
+            name = self.random.choice(self.views)
+            return f"CREATE OR REPLACE VIEW `{name}` AS SELECT id, 'x;y' AS text FROM `{self.tables[0].name}`"
         del table
         self.views.append(self._next("v"))
         return f"CREATE VIEW `{self.views[-1]}` AS SELECT id FROM `{self.tables[0].name}`"
@@ -308,9 +328,10 @@ class Shop:
         names = ", ".join(f"`{column.name}`" for column in columns)
         values = ", ".join(VALUES[column.family](self.random) for column in columns)
         changed = self.random.choice(columns)
+        value = VALUES[changed.family](self.random)
         mine = f"id {'<' if side == 'east' else '>='} 1000000"
         return [
             f"INSERT INTO `{table.name}` (id, {names}) VALUES ({new}, {values}), ({old}, {values})",
-            f"UPDATE `{table.name}` SET `{changed.name}` = {VALUES[changed.family](self.random)} WHERE id % 5 = {new % 5} AND {mine}",
+            f"UPDATE `{table.name}` SET `{changed.name}` = {value} WHERE id % 5 = {new % 5} AND {mine}",
             f"DELETE FROM `{table.name}` WHERE id % 11 = {new % 11} AND {mine}",
         ]

@@ -91,7 +91,8 @@ def carried_unguarded(cluster: Cluster, side: str, databases: Sequence[str], bef
     marks = ", ".join(["%s"] * len(databases))
     found = cluster.sql(
         side,
-        f"SELECT TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA IN ({marks})",
+        "SELECT TRIGGER_SCHEMA, TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS"
+        f" WHERE TRIGGER_SCHEMA IN ({marks})",
         *databases,
     )
     return [f"{db}.{name}" for db, name, body in found if not is_guarded(body) and f"{db}.{name}" not in before]

@@ -101,8 +101,8 @@ def test_wrong_side(odd: Cluster) -> None:
         assert entry["origin"] == "west"
         assert entry["why"]
     assert "drift" in odd["applier east"].log(whole=True)
-    assert odd.sql("west", f"SELECT GROUP_CONCAT(id, ':', v, ':', more ORDER BY id) FROM {DB}.drifting") == [("1:1:5,2:10:5,3:3:5",)]
-    assert odd.sql("east", f"SELECT GROUP_CONCAT(id, ':', v ORDER BY id) FROM {DB}.drifting") == [("1:1,2:10,3:3",)]
+    assert odd.sql("west", f"SELECT * FROM {DB}.drifting ORDER BY id") == [(1, 1, 5), (2, 10, 5), (3, 3, 5)]
+    assert odd.sql("east", f"SELECT * FROM {DB}.drifting ORDER BY id") == [(1, 1), (2, 10), (3, 3)]
     with odd.connect("east", database=DB) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_log_bin = 0")
         cursor.execute("ALTER TABLE drifting ADD KEY by_v (v), ADD more INT DEFAULT 5")
@@ -156,7 +156,8 @@ def test_approved_conflict(odd: Cluster) -> None:
     with odd.connect("west", database=DB) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_log_bin = 0")
         cursor.execute("ALTER TABLE mended ADD KEY by_v (id, v)")
-    app(odd, "east", "CREATE INDEX by_v ON mended (v); ALTER TABLE mended ADD w INT DEFAULT 4; INSERT INTO mended VALUES (2, 2, 2)")
+    app(odd, "east", "CREATE INDEX by_v ON mended (v); ALTER TABLE mended ADD w INT DEFAULT 4")
+    app(odd, "east", "INSERT INTO mended VALUES (2, 2, 2)")
     stopped(odd)
     entry = newest(odd, "CREATE INDEX by_v ON mended", "held")
     with odd.connect("west", database=DB) as connection, connection.cursor() as cursor:
@@ -173,7 +174,7 @@ def test_approved_conflict(odd: Cluster) -> None:
 
 def test_kind_that_is_not_carried(odd: Cluster) -> None:
     """A library is held with its question, and holds back no table; `ddl show` has it whole."""
-    text = "CREATE LIBRARY js LANGUAGE JAVASCRIPT AS $$ export function f(n) { return n + \"it's; DROP TABLE x\" } $$"
+    text = 'CREATE LIBRARY js LANGUAGE JAVASCRIPT AS $$ export function f(n) { return n + "it\'s; DROP TABLE x" } $$'
     app(odd, "east", f"{text}; CREATE TABLE behind (id INT PRIMARY KEY); INSERT INTO behind VALUES (1)")
     settle(odd)
     entry = newest(odd, "CREATE", "held")
@@ -186,7 +187,8 @@ def test_kind_that_is_not_carried(odd: Cluster) -> None:
 
 def test_dropped_database(odd: Cluster) -> None:
     """A database that is dropped stays at the target, with all its rows, and the record says so."""
-    app(odd, "east", "CREATE DATABASE ddl_doomed; CREATE TABLE ddl_doomed.t (id INT PRIMARY KEY); INSERT INTO ddl_doomed.t VALUES (1)")
+    app(odd, "east", "CREATE DATABASE ddl_doomed; CREATE TABLE ddl_doomed.t (id INT PRIMARY KEY)")
+    app(odd, "east", "INSERT INTO ddl_doomed.t VALUES (1)")
     settle(odd)
     app(odd, "east", "DROP DATABASE ddl_doomed; CREATE TABLE after_dropped (id INT PRIMARY KEY)")
     settle(odd)
@@ -278,10 +280,10 @@ def test_character_set_of_the_client(odd: Cluster, charset: str, column: str, te
     table = f"client_{charset}"
     with as_app(odd, "east", DB, charset=charset) as connection, connection.cursor() as cursor:
         for statement in (
-            f"CREATE TABLE {table} (id INT PRIMARY KEY, `{column}` VARCHAR(50) CHARACTER SET utf8mb4 DEFAULT '{text}') COMMENT '{text}'",
+            f"CREATE TABLE {table} (id INT PRIMARY KEY, `{column}` VARCHAR(50) DEFAULT '{text}') COMMENT '{text}'",
             f"INSERT INTO {table} (id) VALUES (1)",
-            f"ALTER TABLE {table} RENAME COLUMN `{column}` TO `x{column}`, ADD `y{column}` ENUM('{text}', '{column}') CHARACTER SET"
-            f" utf8mb4 NOT NULL DEFAULT '{column}' COMMENT '{text}'",
+            f"ALTER TABLE {table} RENAME COLUMN `{column}` TO `x{column}`,"
+            f" ADD `y{column}` ENUM('{text}', '{column}') NOT NULL DEFAULT '{column}' COMMENT '{text}'",
             f"INSERT INTO {table} (id) VALUES (2)",
             f"CREATE VIEW `{table}_{column}` AS SELECT '{text}' AS `{column}`",
             f"CREATE TRIGGER `{table}_{column}` BEFORE INSERT ON {table} FOR EACH ROW SET NEW.`x{column}` = '{text}{column}'",
@@ -306,13 +308,13 @@ def test_lower_case_and_ansi_quotes(odd: Cluster) -> None:
         odd,
         "east",
         """set session sql_mode = 'ANSI_QUOTES';
-        create table "double ""quoted""" ("id" int primary key, "a;b" int default 3);
-        alter table "ddl_odd"."double ""quoted""" rename column "a;b" to "c", add "it's" int default 4;
-        insert into "double ""quoted""" (id) values (1);
+        create table "a ""quoted"" one" ("id" int primary key, "a;b" int default 3);
+        alter table "ddl_odd"."a ""quoted"" one" rename column "a;b" to "c", add "it's" int default 4;
+        insert into "a ""quoted"" one" (id) values (1);
         set session sql_mode = '';
-        alter table `double "quoted"` alter column c set default "5", comment "it's";
-        insert into `double "quoted"` (id) values (2);""",
+        alter table `a "quoted" one` alter column c set default "5", comment "it's";
+        insert into `a "quoted" one` (id) values (2);""",
     )
     settle(odd)
-    assert_same(odd, 'double "quoted"')
-    assert odd.sql("west", f"SELECT c FROM {DB}.`double \"quoted\"` ORDER BY id") == [(3,), (5,)]
+    assert_same(odd, 'a "quoted" one')
+    assert odd.sql("west", f'SELECT c FROM {DB}.`a "quoted" one` ORDER BY id') == [(3,), (5,)]

@@ -21,7 +21,7 @@ from sandbox.instances import Sandbox
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
 
 DDLS = int(os.environ.get("BISYNC_TEST_DDLS", "25"))
-SEEDS = tuple(int(seed) for seed in os.environ.get("BISYNC_TEST_DDL_SEEDS", "1").split(","))
+SEED = int(os.environ.get("BISYNC_TEST_DDL_SEED", "1"))
 # A column or a table that is not there, or not yet, at the side that writes: its statement may still be under way
 NOT_THERE = (1054, 1146, 1364)
 
@@ -67,7 +67,7 @@ class OtherSide:
                     for statement in (
                         f"INSERT INTO `{table.name}` (id) VALUES ({number})",
                         f"UPDATE `{table.name}` SET id = id + 1000000 WHERE id = {number - 3}",
-                        f"DELETE FROM `{table.name}` WHERE id = {number - 7}",
+                        f"DELETE FROM `{table.name}` WHERE id = {number - 7 + 1000000}",
                     ):
                         try:
                             self.written += cursor.execute(statement)
@@ -78,15 +78,12 @@ class OtherSide:
             self.errors.append(error)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_ddl(random_shop: Cluster, seed: int) -> None:
+def test_random_ddl(random_shop: Cluster) -> None:
     """Whatever order they come in, both schemas and all rows end equal; every statement was applied, once, and none came back."""
-    cluster, shop = random_shop, Shop(seed)
-    for table in cluster.sql("east", "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", DATABASE):
-        assert table == ("ticking",), "one seed a topology"
+    cluster, shop = random_shop, Shop(SEED)
     play_unlogged(cluster, DATABASE, "; ".join(shop.before()))
     statements: list[str] = []
-    with Ticking(cluster, DATABASE) as ticking, OtherSide(cluster, shop, seed) as other:
+    with Ticking(cluster, DATABASE) as ticking, OtherSide(cluster, shop, SEED) as other:
         with as_app(cluster, "east", DATABASE) as connection, connection.cursor() as cursor:
             for _ in range(DDLS):
                 for table in shop.random.sample(shop.tables, 2):

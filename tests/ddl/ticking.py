@@ -54,12 +54,12 @@ class Ticking:
     def check(self) -> None:
         """Every tick is on both sides, once."""
         for side in SIDES:
-            found = dict(
-                (str(writer), (int(rows), int(changes)))
+            found = {
+                str(writer): (int(rows), int(changes))
                 for writer, rows, changes in self.cluster.sql(
                     side, f"SELECT side, COUNT(*), SUM(n) FROM `{self.database}`.ticking GROUP BY side"
                 )
-            )
+            }
             assert found == {writer: (ticks, ticks) for writer, ticks in self.ticks.items()}, f"{self.database} at {side}"
 
     def _run(self, side: str) -> None:
