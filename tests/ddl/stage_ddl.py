@@ -230,11 +230,13 @@ def pass_failures(cluster: Cluster) -> Iterator[str]:
             if error is None:
                 break
             yield f"{source} to {target}: {error.get('code')}: {error.get('message')}"
-            cluster.command(
-                "skip", source, target, "--gtid", str(error.get("gtid")), "--reason", "of a scenario that failed", check=None
-            )
+            if held := re.search(r"ddl skip ([\w-]+-\d+)", str(error.get("hint"))):
+                cluster.command("ddl", "skip", held[1], check=None)
+            else:
+                gtid = str(error.get("gtid"))
+                cluster.command("skip", source, target, "--gtid", gtid, "--reason", "of a test that failed", check=None)
             cluster.command("resume", source, target, check=None)
             try:
                 settle(cluster, 10)
             except Exception as failure:  # noqa: BLE001  what stops it next is read above
-                yield str(failure)
+                yield str(failure).splitlines()[0][:300]
