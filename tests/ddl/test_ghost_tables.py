@@ -122,20 +122,16 @@ def test_ghost_table(ghosts: Cluster) -> None:
             clients.wait_for(2)
         lock.execute("create /* gh-ost */ table `ddl_ghosts`.`_item_del` (id int auto_increment primary key)"
                      " engine=InnoDB comment='ghost-cut-over-sentry'")  # fmt: skip
-        lock.execute("lock /* gh-ost */ tables item write, _item_del write, _item_gho write")
-        lock.execute("replace into _item_gho (id, v, name) select id, v, name from item")
-        lock.execute("delete from _item_gho where id not in (select id from item)")
-        rename = threading.Thread(
-            target=cursor.execute,
-            args=("rename /* gh-ost */ table item to _item_del, _item_gho to item",),
-            daemon=True,
-        )
+        lock.execute("lock /* gh-ost */ tables item read, _item_del write")
+        cursor.execute("replace into _item_gho (id, v, name) select id, v, name from item")
+        cursor.execute("delete from _item_gho where id not in (select id from item)")
+        statement = "rename /* gh-ost */ table item to _item_del, _item_gho to item"
+        rename = threading.Thread(target=cursor.execute, args=(statement,), daemon=True)
         rename.start()
-        waiting = (
-            "SELECT COUNT(*) FROM performance_schema.processlist WHERE INFO LIKE 'rename%%' AND STATE LIKE 'Waiting for table%%'"
-        )
-        until(lambda: ghosts.sql("east", waiting) == [(1,)], "RENAME waits for the lock", logs=ghosts.logs)
-        lock.execute("drop /* gh-ost */ table if exists `ddl_ghosts`.`_item_del`")
+        for table in ("_item_del", "item"):
+            until(lambda table=table: waits_for(ghosts, table), f"RENAME waits for {table}", logs=ghosts.logs)
+            if table == "_item_del":
+                lock.execute("drop /* gh-ost */ table if exists `ddl_ghosts`.`_item_del`")
         lock.execute("unlock tables")
         rename.join(30)
         assert not rename.is_alive()
@@ -173,7 +169,7 @@ def test_table_with_triggers(ghosts: Cluster) -> None:
             " REPLACE INTO `ddl_ghosts`.`_thing_new` (`id`, `v`, `name`) VALUES (NEW.`id`, NEW.`v`, NEW.`name`); END",
         ):
             cursor.execute(statement)
-        for first in range(1, ROWS + 1, CHUNK):
+        for first in range(1, 2 * ROWS, CHUNK):  # what was inserted before the triggers were there too
             cursor.execute(
                 "INSERT LOW_PRIORITY IGNORE INTO `ddl_ghosts`.`_thing_new` (`id`, `v`, `name`) SELECT `id`, `v`, `name` FROM"
                 " `ddl_ghosts`.`thing` FORCE INDEX(`PRIMARY`) WHERE id BETWEEN %s AND %s LOCK IN SHARE MODE /*pt-osc*/",
@@ -190,15 +186,26 @@ def test_table_with_triggers(ghosts: Cluster) -> None:
             cursor.execute(f"DROP TRIGGER IF EXISTS `ddl_ghosts`.`pt_osc_ddl_ghosts_thing_{event}`")
         clients.wait_for(5)
         ticking.wait_for(2)
-    is_what_was_written(ghosts, "thing", clients, None)
+    is_what_was_written(ghosts, "thing", clients, ticking)
     assert ghosts.sql("west", f"SELECT COUNT(*) FROM {DB}.thing WHERE w = 5") == [(len(clients.expected),)]
 
 
-def is_what_was_written(cluster: Cluster, table: str, clients: Clients, ticking: Ticking | None) -> None:
+def waits_for(cluster: Cluster, table: str) -> bool:
+    """Whether a statement waits for this table as a whole: it is then before every row that waits for it."""
+    waiting = cluster.sql(
+        "east",
+        "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_SCHEMA = %s AND OBJECT_NAME = %s"
+        " AND LOCK_STATUS = 'PENDING' AND LOCK_TYPE = 'EXCLUSIVE'",
+        DB,
+        table,
+    )
+    return waiting == [(1,)]
+
+
+def is_what_was_written(cluster: Cluster, table: str, clients: Clients, ticking: Ticking) -> None:
     """Both sides hold what the clients know, the schemas are equal, and no copy is left."""
     settle(cluster)
-    if ticking is not None:
-        ticking.check()
+    ticking.check()
     for side in SIDES:
         assert dict(cluster.sql(side, f"SELECT id, v FROM {DB}.{table}")) == clients.expected, side
     east, west = (read_schema(cluster, side, [DB]) for side in SIDES)

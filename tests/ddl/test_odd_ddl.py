@@ -278,7 +278,7 @@ CLIENTS = (
 def test_character_set_of_the_client(odd: Cluster, charset: str, column: str, text: str) -> None:
     """Names, defaults, comments and bodies of a client of another character set arrive as it meant them.
 
-    The names of views and routines alone are plain here: a server logs those in its own character set amidst the client's text.
+    The names of views, triggers and routines alone are plain here: a server logs those in its own character set amidst the client's text.
     """
     table = f"client_{charset}"
     with as_app(odd, "east", DB, charset=charset) as connection, connection.cursor() as cursor:
@@ -289,7 +289,7 @@ def test_character_set_of_the_client(odd: Cluster, charset: str, column: str, te
             f" ADD `y{column}` ENUM('{text}', '{column}') NOT NULL DEFAULT '{column}' COMMENT '{text}'",
             f"INSERT INTO {table} (id) VALUES (2)",
             f"CREATE VIEW {table}_v AS SELECT '{text}' AS `{column}`",
-            f"CREATE TRIGGER `{table}_{column}` BEFORE INSERT ON {table} FOR EACH ROW SET NEW.`x{column}` = '{text}{column}'",
+            f"CREATE TRIGGER {table}_t BEFORE INSERT ON {table} FOR EACH ROW SET NEW.`x{column}` = '{text}{column}'",
             f"CREATE FUNCTION {table}() RETURNS VARCHAR(50) CHARACTER SET utf8mb4 DETERMINISTIC RETURN '{text}'",
             f"INSERT INTO {table} (id) VALUES (3)",
         ):

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from ddl.schema_differences import read_schema, schema_differences
+from ddl.schema_differences import Schema, read_schema, schema_differences
 from ddl.stage_ddl import as_app, logged, open_topology, play, play_unlogged, settle
 from ddl.ticking import Ticking
-from faults.compare import assert_equal
+from faults.compare import rows
 from faults.harness import SIDES, Cluster
 
 from sandbox.instances import Sandbox
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 KILLS = int(os.environ.get("BISYNC_TEST_KILLS", "5"))
 DB = "ddl_kills"
+TABLE = f"base table {DB}."
 POINTS = ("applier.ddl_after_intent", "applier.ddl_running", "applier.ddl_after_statement", "applier.ddl_before_done")
 DONE = POINTS[2:]  # the statement has been run by then
 numbers = itertools.count(1)
@@ -59,8 +60,8 @@ KINDS = {
     "rename": Kind("RENAME TABLE {t} TO {t}_away", after="INSERT INTO {t}_away (id) VALUES (100)"),
     "swap": Kind(
         "RENAME TABLE {t} TO {t}_x, {t}_2 TO {t}, {t}_x TO {t}_2",
-        before="CREATE TABLE {t} (id INT PRIMARY KEY, v INT); CREATE TABLE {t}_2 (id INT PRIMARY KEY, w INT); INSERT INTO {t} VALUES"
-        " (1, 1); INSERT INTO {t}_2 VALUES (2, 2)",
+        before="CREATE TABLE {t} (id INT PRIMARY KEY, v INT); CREATE TABLE {t}_2 (id INT PRIMARY KEY, w INT);"
+        " INSERT INTO {t} VALUES (1, 1); INSERT INTO {t}_2 VALUES (2, 2)",
         after="INSERT INTO {t} (id, w) VALUES (100, 1); INSERT INTO {t}_2 (id, v) VALUES (100, 2)",
     ),
     "swap of twins": Kind(
@@ -168,11 +169,19 @@ def test_ddl_kill(killed: Cluster, kind: str, failpoint: str, producer_too: bool
     assert [state for state, _ in entries] == ["applied"], logged(cluster, "west")[known:]
     assert times_in_binlog(cluster, "west", start, begins(of, table)) == 1
     assert logged(cluster, "east") == [], "it came back"
-    east, west = (read_schema(cluster, side, [DB]) for side in SIDES)
+    ticking.check()
+    east, west = (ours(read_schema(cluster, side, [DB]), table) for side in SIDES)
     assert not (lines := schema_differences(east, west)), "\n".join(lines)
-    assert_equal(cluster, DB)
+    for name in (name.removeprefix(TABLE) for name in east if name.startswith(TABLE)):
+        assert rows(cluster, "east", DB, name) == rows(cluster, "west", DB, name), name
     if failpoint in DONE and kind == "truncate":
         assert cluster.sql("west", f"SELECT GROUP_CONCAT(id ORDER BY id) FROM {DB}.{table}") == [("100,777",)]
+
+
+def ours(schema: Schema, table: str) -> Schema:
+    """What belongs to this kill, and the database itself."""
+    mine = {f" {DB}", f" {DB}.{table}"}
+    return {name: shown for name, shown in schema.items() if name.endswith(tuple(mine)) or f" {DB}.{table}_" in name}
 
 
 def begins(of: Kind, table: str) -> str:
