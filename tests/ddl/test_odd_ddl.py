@@ -278,7 +278,8 @@ CLIENTS = (
 def test_character_set_of_the_client(odd: Cluster, charset: str, column: str, text: str) -> None:
     """Names, defaults, comments and bodies of a client of another character set arrive as it meant them.
 
-    The names of views, triggers and routines alone are plain here: a server logs those in its own character set amidst the client's text.
+    The names of views, triggers and routines alone are plain here: a server logs those of views and routines in its own character
+    set amidst the client's text, and cannot read a trigger's own name again from a client's gbk.
     """
     table = f"client_{charset}"
     with as_app(odd, "east", DB, charset=charset) as connection, connection.cursor() as cursor:
