@@ -3,6 +3,7 @@
 A scenario is a folder below `scenarios/`; its database is `ddl_<folder>`, the default of every script.
 
     before.sql         both sides, by hand, before anything is captured
+    more_databases     others that it uses or makes, one a line
     scope              objects that the topology carries for it, one a line; without it the whole database
     east.sql           the side whose DDL is carried, as a client with rights on these databases only
     root.sql           the same side, then, as root
@@ -21,7 +22,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +35,7 @@ from pymysql.constants import CLIENT
 
 from bisync_topology.barrier import wait
 from bisync_topology.topology_file import load
+from sandbox.accounts import create_accounts
 from sandbox.instances import Sandbox
 
 HERE = Path(__file__).parent / "scenarios"
@@ -42,9 +44,6 @@ APP = "app"  # the clients' account: root's definers could not be kept, since ro
 SETTLE_SECONDS = 30.0
 TICKING = (
     "CREATE TABLE `{}`.ticking (id BIGINT PRIMARY KEY, side VARCHAR(8) NOT NULL, n INT NOT NULL DEFAULT 0, note VARCHAR(40))"
-)
-DDL_PRIVILEGES = (
-    "CREATE, ALTER, DROP, INDEX, REFERENCES, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EXECUTE, EVENT, TRIGGER"
 )
 
 
@@ -151,17 +150,21 @@ class Client(threading.Thread):
             raise self._error
 
 
-def make_accounts(cluster: Cluster) -> None:
-    """The clients' account, and what the topology's own account needs to carry DDL, on both sides."""
-    databases = "`" + PREFIX.replace("_", r"\_") + "%`.*"
-    cluster.both(
-        f"CREATE USER IF NOT EXISTS {APP}@'%' IDENTIFIED BY '{APP}'",
-        f"GRANT ALL PRIVILEGES ON {databases} TO {APP}@'%'",
-        f"GRANT SESSION_VARIABLES_ADMIN ON *.* TO {APP}@'%'",  # clients that pretend to be of an older kind
-        f"GRANT SELECT, INSERT, UPDATE, DELETE, {DDL_PRIVILEGES} ON {databases} TO bisync@'%'",
-        "GRANT SET_ANY_DEFINER ON *.* TO bisync@'%'",
-        "SET GLOBAL log_bin_trust_function_creators = ON",
-    )
+def make_accounts(cluster: Cluster, databases: Iterable[str]) -> None:
+    """The topology's own account, with what it is documented to need and the right to keep definers; and the clients' one."""
+    everywhere = "`" + PREFIX.replace("_", r"\_") + "%`.*"
+    for side in SIDES:
+        with cluster.connect(side) as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_log_bin = 0")
+            create_accounts(connection, sorted(databases), ddl=True)
+            for statement in (
+                "GRANT SET_ANY_DEFINER ON *.* TO bisync@'%'",
+                f"CREATE USER IF NOT EXISTS {APP}@'%' IDENTIFIED BY '{APP}'",
+                f"GRANT ALL PRIVILEGES ON {everywhere} TO {APP}@'%'",
+                f"GRANT SESSION_VARIABLES_ADMIN ON *.* TO {APP}@'%'",  # clients that pretend to be of an older kind
+                "SET GLOBAL log_bin_trust_function_creators = ON",
+            ):
+                cursor.execute(statement)
 
 
 def make_databases(cluster: Cluster, databases: Sequence[tuple[str, str]]) -> None:
@@ -186,11 +189,13 @@ def open_topology(
     objects: Sequence[str] = (),
     *,
     databases: Sequence[str] = (),
+    made_later: Sequence[str] = (),
     settings: Mapping[str, Any] = MappingProxyType({"ddl": True}),
 ) -> Iterator[Cluster]:
     """The four processes between these scenarios' databases, and others with the load's table only.
 
-    objects: what is carried beside that of the scenarios; settings: of the direction whose DDL is carried.
+    objects: what is carried beside that of the scenarios; made_later: databases that statements make; settings: of the direction
+    whose DDL is carried.
     """
     scenarios = [Scenario(name) for name in names]
     cluster = Cluster(sandbox, name=topology)
@@ -200,7 +205,8 @@ def open_topology(
         cluster.configure(carried, schemas=[], topics=topics, east=settings)
     else:
         cluster.configure(carried, schemas=[], topics=topics, west=settings)
-    make_accounts(cluster)
+    more = [name.strip() for scenario in scenarios for name in scenario.text("more_databases").splitlines()]
+    make_accounts(cluster, {*(scenario.database for scenario in scenarios), *databases, *made_later, *more})
     before = [(scenario.database, scenario.text("before.sql")) for scenario in scenarios]
     make_databases(cluster, [*before, *((database, "") for database in databases)])
     try:

@@ -26,7 +26,8 @@ def running_odd(ddl_servers: Sandbox) -> Iterator[Cluster]:
     """DDL goes from east to west: of database ddl_odd, of tables of ddl_odd_tables, and of databases that are made later."""
     objects = [DB, f"{TABLES_DB}.kept_*", f"{TABLES_DB}.exact", f"{TABLES_DB}.ticking", "ddl_doomed*"]
     settings = {"ddl": True, "events": "enabled"}
-    with open_topology(ddl_servers, "odd", "east", [], objects, databases=[DB, TABLES_DB], settings=settings) as cluster:
+    databases = {"databases": [DB, TABLES_DB], "made_later": ["ddl_doomed"]}
+    with open_topology(ddl_servers, "odd", "east", [], objects, **databases, settings=settings) as cluster:
         yield cluster
 
 
