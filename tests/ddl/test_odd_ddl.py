@@ -44,13 +44,13 @@ def entries(cluster: Cluster, side: str = "west") -> list[dict[str, Any]]:
     return [entry for entry in found if entry["id"].startswith(f"{side}-")]
 
 
-def newest(cluster: Cluster, beginning: str, state: str, side: str = "west") -> dict[str, Any]:
-    """The record of a statement, once it is in this state."""
+def newest(cluster: Cluster, part: str, state: str, side: str = "west") -> dict[str, Any]:
+    """The newest record of a statement that has this text in it, once it is in this state."""
 
     def found() -> dict[str, Any] | None:
-        return next((each for each in entries(cluster, side) if each["statement"].startswith(beginning)), None)
+        return next((each for each in entries(cluster, side) if part in each["statement"]), None)
 
-    entry = until(lambda: (each := found()) and each["state"] == state and each, f"{beginning} is {state}", 30, logs=cluster.logs)
+    entry = until(lambda: (each := found()) and each["state"] == state and each, f"{part} is {state}", 30, logs=cluster.logs)
     assert isinstance(entry, dict)
     return entry
 
@@ -178,7 +178,7 @@ def test_kind_that_is_not_carried(odd: Cluster) -> None:
     text = 'CREATE LIBRARY js LANGUAGE JAVASCRIPT AS $$ export function f(n) { return n + "it\'s; DROP TABLE x" } $$'
     app(odd, "east", f"{text}; CREATE TABLE behind (id INT PRIMARY KEY); INSERT INTO behind VALUES (1)")
     settle(odd)
-    entry = newest(odd, "CREATE", "held")
+    entry = newest(odd, "LIBRARY", "held")
     shown = json.loads(odd.command("ddl", "show", entry["id"], "-o", "json").stdout)
     assert "it's; DROP TABLE x" in shown["statement"]
     assert_same(odd, "behind")
