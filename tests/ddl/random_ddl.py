@@ -69,7 +69,8 @@ class Table:
     name: str
     shared: bool
     columns: list[Column] = field(default_factory=list)
-    first: tuple[str, ...] = ()  # columns that it had from the beginning
+    first: tuple[str, ...] = ()  # columns that it had from the beginning, and still has
+    families: dict[str, int] = field(default_factory=dict)  # of the columns that it had then
     indexes: dict[str, tuple[Column, bool]] = field(default_factory=dict)  # name → column, and whether id follows it
     partitioned: bool = False
     triggers: list[str] = field(default_factory=list)
@@ -108,6 +109,7 @@ class Shop:
         table = Table(self._next("shared" if shared else "own"), shared)
         table.columns = [self._column(must_have_default=False) for _ in range(self.random.randint(1, 4))]
         table.first = tuple(column.name for column in table.columns)
+        table.families = {column.name: column.family for column in table.columns}
         return table
 
     def _create(self, table: Table) -> str:

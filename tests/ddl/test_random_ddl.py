@@ -9,7 +9,7 @@ from random import Random
 
 import pymysql
 import pytest
-from ddl.random_ddl import DATABASE, Shop
+from ddl.random_ddl import DATABASE, VALUES, Shop
 from ddl.schema_differences import read_schema, schema_differences
 from ddl.stage_ddl import as_app, logged, open_topology, play_unlogged, settle
 from ddl.ticking import Ticking
@@ -64,8 +64,12 @@ class OtherSide:
                 while not self._stop.wait(0.02):
                     number += 1
                     table = self.random.choice([table for table in list(self.shop.tables) if table.shared])
+                    column, family = self.random.choice(list(table.families.items()))
+                    one, two = (VALUES[family](self.random) for _ in range(2))
                     for statement in (
                         f"INSERT INTO `{table.name}` (id) VALUES ({number})",
+                        f"INSERT INTO `{table.name}` (id, `{column}`) VALUES ({number + 5_000_000}, {one})",
+                        f"UPDATE `{table.name}` SET `{column}` = {two} WHERE id IN ({number - 2}, {number + 5_000_000 - 4})",
                         f"UPDATE `{table.name}` SET id = id + 1000000 WHERE id = {number - 3}",
                         f"DELETE FROM `{table.name}` WHERE id = {number - 7 + 1000000}",
                     ):
