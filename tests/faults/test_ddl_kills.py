@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 from ddl.schema_differences import Schema, read_schema, schema_differences
-from ddl.stage_ddl import as_app, logged, open_topology, play, play_unlogged, settle
+from ddl.stage_ddl import as_app, logged, open_topology, pass_failures, play, play_unlogged, settle
 from ddl.ticking import Ticking
 from faults.compare import rows
 from faults.harness import SIDES, Cluster
@@ -44,6 +44,11 @@ KINDS = {
     "alter": Kind("ALTER TABLE {t} ADD w INT NOT NULL DEFAULT 5, DROP COLUMN v"),
     "alter copying": Kind("ALTER TABLE {t} MODIFY v BIGINT, ADD KEY (v), ALGORITHM=COPY"),
     "truncate": Kind("TRUNCATE TABLE {t}"),
+    "truncate by an odd name": Kind(
+        "TRUNCATE TABLE `{t}_größe x`",
+        before="CREATE TABLE `{t}_größe x` (id INT PRIMARY KEY); INSERT INTO `{t}_größe x` VALUES (1)",
+        after="INSERT INTO `{t}_größe x` VALUES (100)",
+    ),
     "create": Kind("CREATE TABLE {t} (id INT PRIMARY KEY, v INT)", before="DO 0"),
     "create select": Kind(
         "CREATE TABLE {t} (id INT PRIMARY KEY) SELECT id, n AS v FROM ticking WHERE id < 1000100",
@@ -126,10 +131,20 @@ def kills() -> Iterator[tuple[str, str, bool]]:
 
 
 @pytest.fixture(scope="module")
-def killed(fault_servers: Sandbox) -> Iterator[Cluster]:
+def running_killed(fault_servers: Sandbox) -> Iterator[Cluster]:
     """DDL of the database goes from east to west."""
     with open_topology(fault_servers, "ddl-kills", "east", [], [DB], databases=[DB]) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def killed(running_killed: Cluster) -> Iterator[Cluster]:
+    """The topology; what a failed test has left stopped is led on."""
+    yield running_killed
+    for name in ("applier west", "producer west"):
+        if not running_killed[name].runs:
+            running_killed.start(name)
+    assert not list(pass_failures(running_killed))
 
 
 @pytest.mark.parametrize(("kind", "failpoint", "producer_too"), list(kills()))
