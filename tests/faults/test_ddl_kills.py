@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,7 +107,11 @@ KINDS = {
     ),
     "force": Kind("ALTER TABLE {t} ENGINE=InnoDB"),
     "comment": Kind("ALTER TABLE {t} COMMENT 'new'"),
-    "database": Kind("ALTER DATABASE ddl_kills CHARACTER SET latin1", before="DO 0", after="DO 0"),
+    "database": Kind(
+        "ALTER DATABASE ddl_kills CHARACTER SET latin1",
+        before="ALTER DATABASE ddl_kills CHARACTER SET utf8mb4",
+        after="DO 0",
+    ),
 }
 FIRST = (  # those of every run
     ("truncate", POINTS[0], False),
@@ -214,5 +219,5 @@ def times_in_binlog(cluster: Cluster, side: str, start: tuple[str, int], beginni
     """How often a side has run a statement that begins like this, since then."""
     assert position(cluster, side)[0] == start[0], "the binlog was rotated"
     events = cluster.sql(side, f"SHOW BINLOG EVENTS IN '{start[0]}' FROM {start[1]}")
-    texts = [str(info).partition("; ")[2] for _, _, kind, _, _, info in events if kind == "Query"]
+    texts = [re.sub(r"^use `(?:[^`]|``)+`; ", "", str(info)) for _, _, kind, _, _, info in events if kind == "Query"]
     return sum(text.startswith(beginning) for text in texts)
