@@ -15,7 +15,7 @@ SPAN = 10_000  # rows that one load may write
 class Ticking:
     """One client a side, writing while the block runs; each tick inserts a row and changes one, in one transaction."""
 
-    def __init__(self, cluster: Cluster, database: str, *, pause: float = 0.02, first: int = 0) -> None:
+    def __init__(self, cluster: Cluster, database: str, *, pause: float = 0.04, first: int = 0) -> None:
         self.cluster = cluster
         self.database = database
         self._pause = pause
