@@ -94,6 +94,10 @@ hammer: $(STAMP) servers ## both sides on the same keys for five minutes under e
 conflicts: $(STAMP) servers ## 10,000 conflicting rows among 1,000,000, twice: exactly they are found; rows/s beside those without
 	BISYNC_TEST_CONFLICTS_ROWS=1000000 $(BIN)/pytest tests/integration/test_many_conflicts.py -s --timeout 3600
 
+.PHONY: ddl
+ddl: $(STAMP) servers ## 200 random DDLs among rows of both sides, and kill -9 in the middle of every kind of DDL
+	BISYNC_TEST_DDLS=200 BISYNC_TEST_KILLS=50 $(BIN)/pytest tests/ddl tests/faults/test_ddl_kills.py -s --timeout 3600
+
 .PHONY: iuds
 iuds: $(STAMP) servers ## MySQL's suite engines/iuds, run by mysqltest against one side: equal on both; `make test` does a sample
 	BISYNC_TEST_IUDS=whole $(BIN)/pytest tests/integration/test_iuds.py -s --timeout 3600

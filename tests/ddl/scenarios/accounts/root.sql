@@ -1,0 +1,18 @@
+CREATE USER ddl_someone@'%' IDENTIFIED BY 'a-secret-word';
+GRANT SELECT ON ddl_accounts.* TO ddl_someone@'%';
+ALTER USER ddl_someone@'%' IDENTIFIED BY 'a-secret-word-2';
+SET PASSWORD FOR ddl_someone@'%' = 'a-secret-word-3';
+CREATE ROLE ddl_role;
+GRANT ddl_role TO ddl_someone@'%';
+SET DEFAULT ROLE ddl_role TO ddl_someone@'%';
+REVOKE ddl_role FROM ddl_someone@'%';
+DROP ROLE ddl_role;
+RENAME USER ddl_someone@'%' TO ddl_other@'%';
+DROP USER ddl_other@'%';
+FLUSH PRIVILEGES;
+FLUSH TABLES;
+CREATE DATABASE ddl_not_in_scope;
+CREATE TABLE ddl_not_in_scope.item (id INT PRIMARY KEY);
+INSERT INTO ddl_not_in_scope.item VALUES (1);
+DROP DATABASE ddl_not_in_scope;
+INSERT INTO ddl_accounts.item VALUES (2, 2, 2);

@@ -1,0 +1,2 @@
+CREATE TABLE item (id INT PRIMARY KEY);
+INSERT INTO item VALUES (1), (2);

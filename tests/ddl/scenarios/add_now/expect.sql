@@ -1,0 +1,1 @@
+SELECT COUNT(*) = 3 AND MIN(made) > '2020-01-01' AND SUM(UNIX_TIMESTAMP(long_ago) = 1000000000.5) = 3 FROM item;

@@ -1,0 +1,17 @@
+INSERT INTO item (id, name, old, note) VALUES (3, 'three', 30, 'before');
+ALTER TABLE item ADD COLUMN extra INT NOT NULL DEFAULT 7;
+INSERT INTO item (id, name, extra) VALUES (4, 'four', 44);
+UPDATE item SET extra = id * 100 WHERE id < 3;
+ALTER TABLE item ADD (first_more DATE, second_more ENUM('a,b', 'c''d') DEFAULT 'c''d'), COMMENT 'two, at once';
+UPDATE item SET first_more = '2024-02-29', second_more = 'a,b' WHERE id = 4;
+ALTER TABLE item ADD COLUMN ahead INT FIRST, ADD COLUMN behind DECIMAL(10,2) AFTER name;
+UPDATE item SET ahead = -id, behind = id / 4;
+ALTER TABLE item RENAME COLUMN old TO young;
+UPDATE item SET young = young + 1 WHERE young IS NOT NULL;
+ALTER TABLE item CHANGE COLUMN other moved BIGINT NOT NULL DEFAULT 4 COMMENT 'it was other' AFTER ahead;
+INSERT INTO item (id, name) VALUES (5, 'five');
+ALTER TABLE item MODIFY name VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL DEFAULT 'nobody', ALGORITHM=COPY;
+UPDATE item SET name = REPEAT('ä', 150) WHERE id = 5;
+ALTER TABLE item DROP COLUMN note, DROP extra, ADD COLUMN hidden INT DEFAULT 9 INVISIBLE;
+INSERT INTO item (id, name, hidden) VALUES (6, 'six', 66);
+DELETE FROM item WHERE id = 1;

@@ -1,0 +1,13 @@
+CREATE INDEX by_place ON item (place);
+CREATE UNIQUE INDEX only_place ON item (place DESC, id) COMMENT 'two, columns';
+CREATE FULLTEXT INDEX words ON item (note);
+INSERT INTO item VALUES (3, 30, 'three', 'more words');
+ALTER TABLE item ADD UNIQUE KEY one_place (place), ADD INDEX name_start (name(5)) INVISIBLE;
+UPDATE item SET place = place + 100;
+ALTER TABLE item RENAME INDEX by_name TO named, ALTER INDEX name_start VISIBLE;
+CREATE INDEX lowered ON item ((LOWER(name)));
+DROP INDEX by_place ON item;
+DROP INDEX words ON item ALGORITHM=INPLACE LOCK=NONE;
+INSERT INTO item VALUES (4, 40, 'four', 'the last words');
+ALTER TABLE item DROP KEY only_place, DROP INDEX named;
+DELETE FROM item WHERE place = 120;

@@ -1,0 +1,4 @@
+CREATE TABLE item (id INT PRIMARY KEY, place INT NOT NULL, v INT);
+CREATE TABLE other (a INT, b INT, v INT, PRIMARY KEY (a), UNIQUE (b));
+INSERT INTO item VALUES (1, 10, 1), (2, 20, 2);
+INSERT INTO other VALUES (1, 10, 1), (2, 20, 2);

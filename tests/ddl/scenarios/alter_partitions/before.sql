@@ -1,0 +1,4 @@
+CREATE TABLE item (id INT PRIMARY KEY, v INT);
+CREATE TABLE outside (id INT PRIMARY KEY, v INT);
+INSERT INTO item VALUES (1, 1), (11, 11), (21, 21), (31, 31);
+INSERT INTO outside VALUES (12, 120), (13, 130);

@@ -1,0 +1,7 @@
+INSERT INTO item VALUES (2, 2);
+ALTER TABLE item RENAME TO thing;
+INSERT INTO thing VALUES (3, 3);
+ALTER TABLE thing RENAME AS `a thing`, ADD COLUMN w INT DEFAULT 5;
+UPDATE `a thing` SET v = v + w;
+ALTER TABLE `a thing` RENAME item;
+INSERT INTO item VALUES (4, 4, 4);

@@ -1,0 +1,2 @@
+CREATE TABLE item (id INT PRIMARY KEY, side VARCHAR(8), v INT NOT NULL DEFAULT 1, name VARCHAR(10) DEFAULT 'n');
+INSERT INTO item (id, side) VALUES (1, 'both');

@@ -1,0 +1,10 @@
+INSERT INTO item (id, side) VALUES (1001, 'ddl');
+ALTER TABLE item ADD first INT NOT NULL DEFAULT 11;
+INSERT INTO item (id, side) VALUES (1002, 'ddl');
+ALTER TABLE item MODIFY v BIGINT NOT NULL DEFAULT 1;
+UPDATE item SET v = 1234567890123 WHERE id = 1002;
+ALTER TABLE item RENAME COLUMN name TO label;
+UPDATE item SET label = 'd' WHERE id = 1001;
+ALTER TABLE item ADD KEY (label), ADD second VARCHAR(10) DEFAULT 'zwei' FIRST;
+INSERT INTO item (id, side, second) VALUES (1003, 'ddl', 'x');
+ALTER TABLE item MODIFY label VARCHAR(100);

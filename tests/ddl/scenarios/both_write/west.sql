@@ -1,0 +1,12 @@
+INSERT INTO item (id, side) VALUES (2001, 'other');
+UPDATE item SET v = 5 WHERE id = 2001;
+DO SLEEP(0.03);
+INSERT INTO item (id, side, v) VALUES (2002, 'other', 7);
+DO SLEEP(0.03);
+UPDATE item SET v = v + 1 WHERE id = 2001;
+INSERT INTO item (id, side) VALUES (2003, 'other');
+DO SLEEP(0.05);
+DELETE FROM item WHERE id = 2003;
+INSERT INTO item (id, side) VALUES (2004, 'other');
+DO SLEEP(0.1);
+UPDATE item SET v = v + 1 WHERE side = 'other';

@@ -1,0 +1,1 @@
+INSERT INTO alike (id, name) VALUES (2, 'two');

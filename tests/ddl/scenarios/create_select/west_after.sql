@@ -1,0 +1,2 @@
+INSERT INTO few VALUES (8, 16);
+UPDATE copied SET v = 100 WHERE id = 1;

@@ -1,0 +1,2 @@
+CREATE TABLE there (id INT PRIMARY KEY, v INT);
+INSERT INTO there VALUES (1, 1);

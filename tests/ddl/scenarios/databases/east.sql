@@ -1,0 +1,15 @@
+ALTER DATABASE ddl_databases CHARACTER SET latin1;
+CREATE TABLE of_latin (id INT PRIMARY KEY, name VARCHAR(20));
+INSERT INTO of_latin VALUES (1, 'é');
+ALTER SCHEMA DEFAULT COLLATE latin1_german1_ci;
+CREATE DATABASE ddl_new_one CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+CREATE SCHEMA IF NOT EXISTS `ddl_new_two`;
+CREATE DATABASE IF NOT EXISTS ddl_new_two CHARACTER SET ascii;
+CREATE TABLE ddl_new_one.item (id INT PRIMARY KEY, name VARCHAR(20));
+INSERT INTO ddl_new_one.item VALUES (1, 'ä');
+USE ddl_new_two;
+CREATE TABLE item (id INT PRIMARY KEY);
+INSERT INTO item VALUES (2);
+SET SESSION collation_server = latin2_bin;
+CREATE DATABASE ddl_new_three;
+CREATE TABLE ddl_new_three.item (id INT PRIMARY KEY, name VARCHAR(5));

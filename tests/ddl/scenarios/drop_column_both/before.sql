@@ -1,0 +1,2 @@
+CREATE TABLE item (id INT PRIMARY KEY, v INT, old VARCHAR(20) DEFAULT 'old');
+INSERT INTO item (id, v) VALUES (1, 1);

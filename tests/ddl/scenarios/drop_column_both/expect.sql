@@ -1,0 +1,1 @@
+SELECT GROUP_CONCAT(id, ':', v ORDER BY id) = '1:1,1001:1,1002:1,2002:3' FROM item;

@@ -1,0 +1,7 @@
+INSERT INTO item (id, v) VALUES (2001, 1);
+UPDATE item SET v = 2 WHERE id = 2001;
+DO SLEEP(0.02);
+INSERT INTO item (id, v) VALUES (2002, 1);
+DO SLEEP(0.05);
+UPDATE item SET v = 3 WHERE id = 2002;
+DELETE FROM item WHERE id = 2001;

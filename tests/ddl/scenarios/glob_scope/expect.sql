@@ -1,0 +1,4 @@
+SELECT COUNT(*) = 3 FROM log_1;
+SELECT COUNT(*) = 3 AND SUM(w) = 8 FROM log_9;
+SELECT COUNT(*) = 2 FROM log_4;
+SELECT COUNT(*) = 1 FROM log_5;

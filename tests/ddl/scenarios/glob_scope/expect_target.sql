@@ -1,0 +1,1 @@
+SELECT COUNT(*) = 1 FROM other WHERE v = 1;

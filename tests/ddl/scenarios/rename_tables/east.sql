@@ -1,0 +1,13 @@
+INSERT INTO a VALUES (2, 2);
+RENAME TABLE a TO a2;
+INSERT INTO a2 VALUES (3, 3);
+RENAME TABLE a2 TO passing, b TO a2, passing TO b;
+INSERT INTO a2 VALUES (4, 'four');
+INSERT INTO b VALUES (4, 4);
+RENAME TABLE c TO d, a2 TO c, `b` TO ddl_rename_tables.a2;
+INSERT INTO d VALUES (5);
+INSERT INTO c VALUES (5, 'five');
+INSERT INTO a2 VALUES (5, 5);
+RENAME TABLES seen TO `seen again`;
+RENAME TABLE d TO ddl_rename_tables_2.d;
+INSERT INTO ddl_rename_tables_2.d VALUES (6);

@@ -1,0 +1,11 @@
+SET SESSION default_collation_for_utf8mb4 = utf8mb4_general_ci;
+CREATE TABLE general (id INT PRIMARY KEY, name VARCHAR(20)) CHARACTER SET utf8mb4;
+INSERT INTO general VALUES (1, 'ß');
+SET SESSION default_collation_for_utf8mb4 = utf8mb4_0900_ai_ci;
+SET SESSION character_set_database = utf8mb4, collation_connection = utf8mb4_bin;
+CREATE VIEW compared AS SELECT id, 'A' = 'a' AS same FROM item;
+CREATE TABLE made AS SELECT 1 AS a WHERE FALSE;
+ALTER TABLE made ADD PRIMARY KEY (a);
+SET SESSION collation_connection = utf8mb4_turkish_ci;
+CREATE FUNCTION turkish() RETURNS INT DETERMINISTIC RETURN 'I' = 'ı';
+SET SESSION collation_connection = utf8mb4_0900_ai_ci;

@@ -1,0 +1,17 @@
+SET SESSION sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT';
+CREATE TABLE "a ""name""" ("id" INT PRIMARY KEY, "text" VARCHAR(20) DEFAULT 'back\slash' COMMENT 'it''s \', joined VARCHAR(50) AS ("text" || '!') STORED);
+INSERT INTO "a ""name""" ("id") VALUES (1);
+CREATE VIEW "seen" AS SELECT "id", "text" || '\' AS "both" FROM "a ""name""";
+SET SESSION sql_mode = '';
+CREATE TABLE lax (id INT PRIMARY KEY, d DATE NOT NULL DEFAULT '0000-00-00', t DATETIME DEFAULT '0000-00-00 00:00:00', name VARCHAR(5) DEFAULT "it");
+INSERT INTO lax (id) VALUES (1);
+ALTER TABLE item ADD c CHAR(3) NOT NULL DEFAULT 'x', ADD zero DATE NOT NULL;
+UPDATE item SET c = 'longer than three';
+ALTER TABLE item MODIFY c CHAR(1) NOT NULL;
+SET SESSION sql_mode = 'REAL_AS_FLOAT,IGNORE_SPACE,HIGH_NOT_PRECEDENCE';
+CREATE TABLE real_one (id INT PRIMARY KEY, r REAL, n INT AS (NOT id BETWEEN -5 AND 5) STORED);
+INSERT INTO real_one (id, r) VALUES (1, 0.1);
+SET SESSION sql_mode = DEFAULT, explicit_defaults_for_timestamp = OFF;
+CREATE TABLE stamps (id INT PRIMARY KEY, one TIMESTAMP, two TIMESTAMP NULL);
+SET SESSION explicit_defaults_for_timestamp = ON;
+INSERT INTO stamps VALUES (1, '2024-01-01 00:00:00', NULL);

@@ -1,0 +1,14 @@
+CREATE VIEW all_items AS SELECT id, v, name FROM item;
+CREATE OR REPLACE VIEW all_items AS SELECT id, v * 2 AS doubled FROM item WHERE id > 0;
+CREATE ALGORITHM=MERGE SQL SECURITY INVOKER VIEW checked (a, b) AS SELECT id, v FROM item WHERE v < 100 WITH CASCADED CHECK OPTION;
+INSERT INTO checked VALUES (3, 3);
+UPDATE checked SET b = 50 WHERE a = 1;
+ALTER VIEW older AS SELECT id, name FROM item;
+ALTER ALGORITHM=TEMPTABLE VIEW checked AS SELECT id AS a, v AS b FROM item;
+CREATE VIEW over_view AS SELECT a.a, o.name FROM checked AS a JOIN older AS o ON o.id = a.a;
+CREATE VIEW `it's; DROP TABLE item` AS SELECT 'DROP TABLE item; -- ' AS `a;b`;
+CREATE OR REPLACE JSON RELATIONAL DUALITY VIEW documents AS SELECT JSON_DUALITY_OBJECT('_id': id, 'v': v) FROM item;
+DROP VIEW over_view;
+CREATE VIEW gone_1 AS SELECT 1 AS a;
+CREATE VIEW gone_2 AS SELECT 2 AS a;
+DROP VIEW IF EXISTS gone_1, never_there, gone_2;
