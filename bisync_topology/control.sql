@@ -98,7 +98,7 @@ CREATE TABLE IF NOT EXISTS {c}.ddl_log (
   tables JSON NULL COMMENT 'names that it holds back while it is held; null: all',
   event LONGBLOB NULL COMMENT 'Avro, as in the DDL topic',
   connection_id BIGINT NULL COMMENT 'of the session that runs it: by this its event in the binlog is known',
-  fingerprint TEXT NULL COMMENT 'of what it changes, as that was before',
+  log_place VARCHAR(300) NULL COMMENT 'file:position of this side''s binlog before it was begun',
   PRIMARY KEY (id),
   UNIQUE KEY (topology, source_side, stream, sequence)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
@@ -155,7 +155,7 @@ ALTER TABLE {c}.ddl_log ADD COLUMN decision VARCHAR(16) NULL COMMENT 'what someb
  ADD COLUMN tables JSON NULL COMMENT 'names that it holds back while it is held; null: all',
  ADD COLUMN event LONGBLOB NULL COMMENT 'Avro, as in the DDL topic',
  ADD COLUMN connection_id BIGINT NULL COMMENT 'of the session that runs it: by this its event in the binlog is known',
- ADD COLUMN fingerprint TEXT NULL COMMENT 'of what it changes, as that was before';
+ ADD COLUMN log_place VARCHAR(300) NULL COMMENT 'file:position of this side''s binlog before it was begun';
 
 -- name: get_lock
 SELECT GET_LOCK(%s, %s);
@@ -285,9 +285,9 @@ SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_
 
 -- name: write_ddl
 INSERT INTO {c}.ddl_log (topology, source_side, stream, sequence, at, statement, state, why, gtid, tables, event, connection_id,
- fingerprint) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
+ log_place) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
  ON DUPLICATE KEY UPDATE at = fresh.at, state = fresh.state, why = fresh.why, decision = NULL, tables = fresh.tables,
- connection_id = fresh.connection_id, fingerprint = fresh.fingerprint;
+ connection_id = fresh.connection_id, log_place = fresh.log_place;
 
 -- name: end_ddl
 UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s AND source_side = %s AND stream = %s
@@ -295,7 +295,7 @@ UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s
 
 -- name: open_ddls
 -- Those that are held, and the one that was begun, in order.
-SELECT id, state, decision, tables, event, sequence, gtid, connection_id, fingerprint, why FROM {c}.ddl_log
+SELECT id, state, decision, tables, event, sequence, gtid, connection_id, log_place, why FROM {c}.ddl_log
  WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running') ORDER BY sequence;
 
 -- name: list_ddl

@@ -72,6 +72,15 @@ def with_current_user(sql: str, *, ansi_quotes: bool = False, backslash_escapes:
     return sql if span is None else spliced(sql, [(*span, "CURRENT_USER")])
 
 
+def with_definer(sql: str, definer: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> str:
+    """Name who the definer is to be, where the text does not: ALTER EVENT makes it whoever runs it."""
+    cursor = Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)
+    if _definer(Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)) is not None:
+        return sql
+    cursor.advance()
+    return spliced(sql, [(cursor.here, cursor.here, f"DEFINER={definer} ")])
+
+
 def _definer(cursor: Cursor) -> tuple[Place, Place] | None:
     if not cursor.take("CREATE", "ALTER"):
         raise NotUnderstood

@@ -41,6 +41,7 @@ _DISK = Rule(_RECONNECT, "disk_full", "free disk space on the server; work goes 
 _READ_ONLY = Rule(_RECONNECT, "read_only", "the server is read-only; work goes on once read_only is switched off")
 _LOCKS = Rule(_RETRY, "lock_conflict", "another session holds the row; repeated by itself")
 _INTERRUPTED = Rule(_RETRY, "interrupted", "the statement was killed or timed out; repeated by itself")
+_ALTERED = Rule(_RETRY, "table_changing", "somebody is altering the table; repeated by itself")
 _PURGED = Rule(_STOP, "binlog_unreadable", "if the source has purged that binlog, `init --reset FROM TO` begins anew")
 TLS = Rule(_STOP, "tls", "check sides.*.mysql.ssl (mode, ca) in topology.yaml against the server's certificate")
 _DRIFT = Rule(_STOP, "schema_differs", "both sides need the same table; `ddl list` shows what was not applied")
@@ -50,6 +51,7 @@ MYSQL: dict[int, Rule] = {
     # the transaction was rolled back, or one statement of it was; the connection is good
     **dict.fromkeys((1205, 1213, 1614, 3058, 3101, 3572), _LOCKS),
     **dict.fromkeys((1317, 1969, 3024), _INTERRUPTED),
+    **dict.fromkeys((1412, 1684), _ALTERED),
     # the connection is gone or was not to be had; 1927 is MariaDB's 3169 (session killed), 4031 the idle time-out
     **dict.fromkeys((1053, 1079, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 3169, 4031), AWAY),
     **dict.fromkeys((1040, 1135, 1203, 1226), _FULL),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bisync_topology.ddl import Category, Statement
-from bisync_topology.ddl_edits import with_event_disabled, without_start_transaction
+from bisync_topology.ddl_edits import with_definer, with_event_disabled, without_start_transaction
 from bisync_topology.ddl_names import only_renames, only_tables, renames
 from bisync_topology.ddl_triggers import guarded
 from bisync_topology.scope import Scope
@@ -50,6 +50,7 @@ class Context:
     ansi_quotes: bool = False
     backslash_escapes: bool = True
     lower_case: bool = False
+    invoker: str | None = None  # whose event it is that is altered, `user`@`host`
     disabled_on: str = "REPLICA"  # SLAVE for servers before 8.0.22
 
     def fold(self, name: Name) -> Name:
@@ -172,6 +173,8 @@ def _object(statement: Statement, text: str, default_db: str, context: Context) 
         return _held("it speaks of a database that the direction does not carry, too", ())
     if statement.verb == "CREATE TRIGGER":
         text = guarded(text, **context.flags)
+    if statement.verb == "ALTER EVENT" and context.invoker is not None:
+        text = with_definer(text, context.invoker, **context.flags)
     if kind == "EVENT" and not statement.verb.startswith("DROP") and not context.events_enabled:
         text = with_event_disabled(text, **context.flags, on=context.disabled_on)
     return _run(text, _dotted(tables, context) if kind == "VIEW" else ())

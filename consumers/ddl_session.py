@@ -81,6 +81,8 @@ class DdlSession:
         self._query(f"SET SESSION sql_mode = {event.sql_mode}, lock_wait_timeout = {_LOCK_WAIT}")
         self._query(f"SET SESSION foreign_key_checks = {int(not event.flags & _NO_FOREIGN_KEY_CHECKS)}")
         self._query(f"SET SESSION unique_checks = {int(not event.flags & _RELAXED_UNIQUE_CHECKS)}")
+        increment, offset = event.auto_increment
+        self._query(f"SET SESSION auto_increment_increment = {increment}, auto_increment_offset = {offset}")
         if event.time_zone:
             self._query(f"SET SESSION time_zone = '{event.time_zone}'")
         if event.executed_at:

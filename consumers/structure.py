@@ -2,10 +2,10 @@
 
 The steps of one that is run, in code order:
 1. an intent is committed: the row of `ddl_log` says `running`, with the number of the session, by which this side's producer
-   knows where the statement came from, and with the fingerprint of what it changes;
+   knows where the statement came from, and with the place where this side's binlog ended;
 2. the statement runs in that session, and commits by itself;
 3. progress and the row's state `applied` are committed together (consumers/groups.py).
-An applier that died between 1 and 3 finds the row: where the fingerprint is another one the statement was done.
+An applier that died between 1 and 3 finds the row: where that session has logged a statement since, it was done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import structlog
 
 from bisync_topology import failpoints
 from bisync_topology.control import Control
-from bisync_topology.ddl import Statement, read_statement
+from bisync_topology.ddl import read_statement
 from bisync_topology.ddl_edits import definer_of, with_current_user
 from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, LostOwnership, Where, classify
@@ -32,8 +32,8 @@ from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.topology import Direction, Events, Topology
 from consumers.ddl_rules import Context, State, Verdict, decide
 from consumers.ddl_session import DdlSession
-from consumers.fingerprint import fingerprint
 from consumers.target_rows import TargetRows
+from producers.executed import Place, log_end, was_run
 from schemas.list_records import decode_ddl, encode_ddl
 from schemas.records import DdlEvent, TransactionRecord
 from schemas.statement_text import readable
@@ -56,7 +56,8 @@ class Open:
     event: DdlEvent
     sequence: int
     gtid: str
-    fingerprint: str | None
+    thread_id: int | None  # of the session that was to run it
+    log_place: Place | None  # where the binlog ended before
     why: str
 
     def holds_back(self, tables: set[str] | None) -> bool:
@@ -137,13 +138,13 @@ class Structure:
         Raises ApplyError where it has to wait for one that is held, LostOwnership, pymysql.err.MySQLError for an outage.
         """
         with closing(self._session()) as session:
-            statement, verdict = self._judged(event, session)
+            verdict = self._judged(event, session)
             if verdict is None:
                 return None
             if verdict.state is State.APPLIED:
                 if self.holding:
                     self.check_free(None if verdict.holds is None else set(verdict.holds))
-                verdict = self._run(event, record.sequence, record.gtid, statement, verdict, session)
+                verdict = self._run(event, record.sequence, record.gtid, verdict, session)
         return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=verdict)
 
     def write(self, outcome: Outcome) -> None:
@@ -174,7 +175,7 @@ class Structure:
                 outcome = _outcome(held, Verdict(state=State.SKIPPED, why=held.why))
             else:
                 with closing(self._session()) as session:
-                    statement, verdict = self._judged(held.event, session)
+                    verdict = self._judged(held.event, session)
                     text = verdict.text if verdict is not None else ""
                     run = Verdict(
                         state=State.APPLIED,
@@ -182,14 +183,14 @@ class Structure:
                         text=text or session.text_of(held.event),
                         holds=None if held.holds is None else tuple(held.holds),
                     )
-                    outcome = _outcome(held, self._run(held.event, held.sequence, held.gtid, statement, run, session))
+                    outcome = _outcome(held, self._run(held.event, held.sequence, held.gtid, run, session))
             self._hold_place()
             self.write(outcome)
             self._control.connection.commit()
             self.written(outcome)
         return bool(decided)
 
-    def _judged(self, event: DdlEvent, session: DdlSession) -> tuple[Statement, Verdict | None]:
+    def _judged(self, event: DdlEvent, session: DdlSession) -> Verdict | None:
         text = session.text_of(event)
         context = Context(
             scope=self._scope,
@@ -199,19 +200,25 @@ class Structure:
             ansi_quotes=bool(event.sql_mode & _ANSI_QUOTES),
             backslash_escapes=not event.sql_mode & _NO_BACKSLASH_ESCAPES,
             lower_case=event.lower_case,
+            invoker=event.invoker,
         )
         statement = read_statement(text, event.default_db, **context.flags)
-        return statement, decide(statement, text, event.default_db, context)
+        return decide(statement, text, event.default_db, context)
 
-    def _run(
-        self, event: DdlEvent, sequence: int, gtid: str, statement: Statement, verdict: Verdict, session: DdlSession
-    ) -> Verdict:
+    def _run(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, session: DdlSession) -> Verdict:
         """Steps 1 and 2; gives what is to be put on record."""
         session.take_lock(self._tick)
-        before = fingerprint(session.connection, statement, event.default_db)
+        before = log_end(session.connection)
         begun = self._open.get(sequence)
-        if begun is not None and begun.state is State.RUNNING and begun.fingerprint != before:
-            return replace(verdict, why=begun.why)
+        if begun is not None and begun.state is State.RUNNING and begun.log_place is not None:
+            try:
+                if was_run(self._topology, self._direction.to, begun.thread_id or 0, begun.log_place, before):
+                    return replace(verdict, why=begun.why)
+            except pymysql.err.OperationalError as error:
+                if classify(error) is not Category.STOP:
+                    raise
+                what = f"whether it was run before the applier ended is not known: {error.args[-1]}"
+                return self._refused(verdict, f"{what}; look at {self._direction.to}, then approve or skip it")
         text, why = verdict.text, verdict.why
         while True:
             try:
@@ -247,9 +254,14 @@ class Structure:
     def _refused(self, verdict: Verdict, why: str) -> Verdict:
         return replace(verdict, state=State.HELD, why=why)
 
-    def _intent(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, thread_id: int, before: str) -> None:
+    def _intent(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, thread_id: int, before: Place) -> None:
         self._hold_place()
-        self._write(Outcome(event=event, sequence=sequence, gtid=gtid, verdict=verdict), encode_ddl(event), thread_id, before)
+        self._write(
+            Outcome(event=event, sequence=sequence, gtid=gtid, verdict=verdict),
+            encode_ddl(event),
+            thread_id,
+            "{}:{}".format(*before),
+        )
         self._control.connection.commit()
 
     def _hold_place(self) -> None:
@@ -263,7 +275,7 @@ class Structure:
                 where=Where(side=self._direction.from_),
             )
 
-    def _write(self, outcome: Outcome, event: bytes | None, thread_id: int | None, before: str | None) -> None:
+    def _write(self, outcome: Outcome, event: bytes | None, thread_id: int | None, place: str | None) -> None:
         verdict = outcome.verdict
         self._control.execute(
             "write_ddl",
@@ -279,7 +291,7 @@ class Structure:
             None if verdict.holds is None else json.dumps(verdict.holds),
             event,
             thread_id,
-            before,
+            place,
         )
 
     def _session(self) -> DdlSession:
@@ -303,7 +315,8 @@ def _with_own_definer(text: str, flags: dict[str, bool]) -> str:
 
 
 def _open(row: tuple[Any, ...]) -> Open:
-    number, state, decision, tables, event, sequence, gtid, _, before, why = row
+    number, state, decision, tables, event, sequence, gtid, thread_id, place, why = row
+    file, _, position = (place or "").rpartition(":")
     return Open(
         id=number,
         state=State(state),
@@ -312,7 +325,8 @@ def _open(row: tuple[Any, ...]) -> Open:
         event=decode_ddl(event),
         sequence=sequence,
         gtid=gtid,
-        fingerprint=before,
+        thread_id=thread_id,
+        log_place=(file, int(position)) if place else None,
         why=why,
     )
 

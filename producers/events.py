@@ -155,6 +155,8 @@ class Query:
     utf8mb4_collation: int = 0  # id of default_collation_for_utf8mb4; 0: the event does not say
     explicit_timestamp: bool | None = None  # explicit_defaults_for_timestamp
     executed_at: int = 0  # what the statement calls now, microseconds since 1970
+    invoker: str | None = None  # `user`@`host`, quoted
+    auto_increment: tuple[int, int] = (1, 1)  # auto_increment_increment, auto_increment_offset
 
 
 _STATUS_SIZES = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 16: 1, 17: 8, 18: 2, 19: 1, 20: 1}
@@ -176,6 +178,15 @@ def server_began(format_description: bytes) -> bool:
 def rows_flags(data: bytes) -> int:
     """The flags of a rows event: 2 bytes behind its table number (6)."""
     return int.from_bytes(data[HEADER_BYTES + 6 : HEADER_BYTES + 8], "little")
+
+
+def _invoker(data: bytes) -> str | None:
+    """Q_INVOKER: user and host, each with its length in a byte."""
+    if not data or not data[0]:
+        return None
+    user, host = data[1 : 1 + data[0]], data[2 + data[0] :]
+    parts = (part.decode("utf-8", "replace").replace("`", "``") for part in (user, host))
+    return "@".join(f"`{part}`" for part in parts)
 
 
 def query(data: bytes) -> Query:
@@ -217,4 +228,6 @@ def query(data: bytes) -> Query:
         utf8mb4_collation=int.from_bytes(found.get(18, b""), "little"),
         explicit_timestamp=bool(found[16][0]) if 16 in found else None,
         executed_at=int.from_bytes(data[:4], "little") * 1_000_000 + int.from_bytes(found.get(13, b""), "little"),
+        invoker=_invoker(found.get(11, b"")),
+        auto_increment=struct.unpack("<HH", found.get(3, b"\1\0\1\0")),
     )

@@ -70,4 +70,6 @@ def ddl_event(item: Ddl, sequence: int) -> DdlEvent:
         utf8mb4_collation=query.utf8mb4_collation,
         explicit_timestamp=query.explicit_timestamp,
         executed_at=query.executed_at,
+        invoker=query.invoker,
+        auto_increment=query.auto_increment,
     )

@@ -78,6 +78,7 @@ def encode_ddl(event: DdlEvent) -> bytes:
     values = event._asdict()
     values["charset"] = list(event.charset)
     values["tables"] = list(event.tables)
+    values["auto_increment"] = list(event.auto_increment)
     return frame(identity) + _avro(parsed, values)
 
 
@@ -89,6 +90,7 @@ def decode_ddl(value: bytes) -> DdlEvent:
     fields: Any = _read(parsed, value)
     fields["charset"] = tuple(fields["charset"])
     fields["tables"] = tuple(fields["tables"])
+    fields["auto_increment"] = tuple(fields["auto_increment"])
     return DdlEvent(**fields)
 
 

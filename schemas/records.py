@@ -74,3 +74,5 @@ class DdlEvent(NamedTuple):
     utf8mb4_collation: int = 0  # id
     explicit_timestamp: bool | None = None
     executed_at: int = 0  # what the statement calls now, microseconds since 1970 UTC
+    invoker: str | None = None  # `user`@`host`, quoted
+    auto_increment: tuple[int, int] = (1, 1)  # auto_increment_increment, auto_increment_offset

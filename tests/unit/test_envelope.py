@@ -324,6 +324,8 @@ DDLS = st.builds(
     utf8mb4_collation=st.integers(0, 65535),
     explicit_timestamp=st.none() | st.booleans(),
     executed_at=POSITIVE,
+    invoker=st.none() | TEXT,
+    auto_increment=st.tuples(*[st.integers(0, 65535)] * 2),
 )
 
 
