@@ -46,6 +46,9 @@ def transaction_encoder() -> Callable[[TransactionRecord], bytes]:
             for event in events:
                 parts += repeated_text(event.topic), varint(event.partition), varint(event.number)
         parts += b"\x00", b"\x01" if record.unchecked else b"\x00"
+        if record.held:
+            parts += varint(len(record.held)), *map(varint, record.held)
+        parts.append(b"\x00")
         return b"".join(parts)
 
     return encode
@@ -62,6 +65,7 @@ def transaction_decoder() -> Callable[[bytes], TransactionRecord]:
             raise ValueError(f"transaction record has schema {framed_id(value)}, this version reads {expected}")
         fields: Any = _read(parsed, value)
         fields["events"] = tuple(EventCount(*event.values()) for event in fields["events"])
+        fields["held"] = tuple(fields["held"])
         return TransactionRecord(*fields.values())
 
     return decode

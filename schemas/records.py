@@ -37,6 +37,7 @@ class TransactionRecord(NamedTuple):
     barrier: int
     events: tuple[EventCount, ...]
     unchecked: bool = False
+    held: tuple[int, ...] = ()
 
 
 class RowEvent(NamedTuple):
