@@ -5,7 +5,7 @@ also takes in tables that are made. What is not understood, or would mean someth
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bisync_topology.ddl import Category, Statement
@@ -37,6 +37,7 @@ class Verdict:
     why: str
     text: str = ""
     holds: tuple[str, ...] | None = ()
+    reads: tuple[str, ...] = ()  # `db.table` that it looks at, whose statements it waits for too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Context:
     backslash_escapes: bool = True
     lower_case: bool = False
     invoker: str | None = None  # whose event it is that is altered, `user`@`host`
-    disabled_on: str = "REPLICA"  # SLAVE for servers before 8.0.22
+    disabled_on: str = "REPLICA"  # SLAVE for servers before 8.2
 
     def fold(self, name: Name) -> Name:
         """A name as the source has it."""
@@ -78,7 +79,8 @@ def decide(statement: Statement, text: str, default_db: str, context: Context) -
     except NotUnderstood:
         verdict = _held("it is not understood", None)
     if verdict is None or context.carries or verdict.state not in (State.APPLIED, State.HELD):
-        return verdict
+        reads = [name for name in statement.sources if context.includes(name)]
+        return verdict and replace(verdict, reads=_dotted(reads, context))
     return Verdict(
         state=State.DRIFT,
         why=f"structure is not carried from {context.source}: run it on the other side, where it is wanted there",
@@ -107,7 +109,7 @@ def _database(statement: Statement, text: str, default_db: str, context: Context
         return None
     if statement.verb.startswith("DROP"):
         return _ignored("a database that is dropped takes all its rows with it: drop it on the other side by hand")
-    return _run(text, (f"{database}.*",))
+    return _run(text, (f"{context.fold((database, ''))[0]}.*",))
 
 
 def _table(statement: Statement, text: str, default_db: str, context: Context) -> Verdict | None:

@@ -44,6 +44,8 @@ class DdlSession:
         self._lock = lock
         self.connection = connect(mysql, read_timeout=_FOR_EVER)
         self.thread_id = int(self.connection.thread_id())  # type: ignore[no-untyped-call]
+        version = self.connection.get_server_info().split("-")[0].split(".")  # type: ignore[no-untyped-call]
+        self.disabled_on = "REPLICA" if tuple(map(int, version[:2])) >= (8, 2) else "SLAVE"  # what disables an event
         self._charset = "utf8mb4"
 
     def close(self) -> None:
@@ -51,15 +53,20 @@ class DdlSession:
         if self.connection.open:
             self.connection.close()
 
-    def take_lock(self, tick: Tick) -> None:
-        """Wait until the session of an applier that is no more has ended what it was at; one that has nothing to do is ended."""
+    def take_lock(self, watch: Callable[[], None], tick: Tick) -> None:
+        """Wait until the session of an applier that is no more has ended what it was at; one that has nothing to do is ended.
+
+        watch: as for `run`.
+        """
         while not self._one("SELECT GET_LOCK(%s, 1)", self._lock)[0]:
+            watch()
             holder = self._one("SELECT IS_USED_LOCK(%s)", self._lock)[0]
-            row = holder and self._one("SELECT COMMAND, TIME, INFO FROM information_schema.PROCESSLIST WHERE ID = %s", holder)
+            row = holder and self._one("SELECT COMMAND, TIME FROM information_schema.PROCESSLIST WHERE ID = %s", holder)
             if row and row[0] == "Sleep":
                 self._end(holder)
-            elif row:
-                tick({"waits_for": f"a statement that an applier began before it ended: {row[2]}", "seconds": row[1]})
+            else:
+                what = "a session that an applier has left, and that is still at a statement"
+                tick({"statement": "nothing yet", "waits_for": f"{what}: connection {holder}", "seconds": row and row[1]})
 
     def _end(self, number: int) -> None:
         try:
@@ -113,8 +120,10 @@ class DdlSession:
         if str(self._one(f"SELECT @@SESSION.{variable}")[0]) != wanted:
             self._query(f"SET SESSION {variable} = {wanted}")
 
-    def run(self, text: str, watch: Callable[[], None], tick: Tick) -> None:
+    def run(self, text: str, name: str, watch: Callable[[], None], tick: Tick) -> None:
         """Run the statement to its end. watch: called every second; what it raises leaves the statement alone, and running.
+
+        name: what it is called, without values, which may be secrets.
 
         Raises pymysql.err.MySQLError, UnicodeEncodeError.
         """
@@ -136,7 +145,7 @@ class DdlSession:
             thread.join(1.0)
             if thread.is_alive():
                 watch()
-                tick({"statement": text[:200], "seconds": round(time.monotonic() - begun), "progress": self._progress()})
+                tick({"statement": name, "seconds": round(time.monotonic() - begun), "progress": self._progress()})
         if failure:
             raise failure[0]
 

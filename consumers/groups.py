@@ -27,7 +27,7 @@ from consumers.changes import Change, Unfinished, changes_of
 from consumers.own_statements import OwnStatements
 from consumers.progress import Progress
 from consumers.records import ways_out
-from consumers.structure import Structure
+from consumers.structure import Outcome, Structure
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
 from schemas.framing import HEADER_BYTES, framed_id
@@ -254,12 +254,24 @@ class Groups:
         tables = tuple(sorted(self._skipped_tables))
         self._skipped_tables.clear()
         total = self._with_lazy(progress)
+        statement = self._statement_of(piece)
         self._begin(total, fk_checks=record.fk_checks)
         self._writer.conflicts.skipped(record, tables)
+        if statement is not None:
+            self._structure.write(statement)
         self._writer.commit(total)
         self._committed(total)
+        if statement is not None:
+            self._structure.written(statement)
         self._passed = record.gtid  # CREATE TABLE … SELECT has one for the statement and for its rows
         log.warning("a transaction was skipped", gtid=record.gtid, tables=tables)
+
+    def _statement_of(self, piece: Assembled) -> Outcome | None:
+        """What is to be put on record of a statement that is skipped; nothing of one that cannot be read."""
+        with suppress(ValueError):
+            if piece.record.kind == "ddl":
+                return self._structure.pass_over(decode_ddl(piece.values[0]), piece.record)
+        return None
 
     def _tables_of(self, piece: Assembled) -> set[str]:
         if piece.record.kind == "ddl":

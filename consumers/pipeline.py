@@ -122,6 +122,7 @@ class ApplierProcess:
             self.stop,
             stream=stream,
             keep_alive=writer.keep_alive,
+            halted=self._halted,
         )
         own = OwnStatements(self.topology, self.side)
         self._assign_own(fetcher, own)

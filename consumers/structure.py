@@ -22,10 +22,10 @@ import structlog
 
 from bisync_topology import failpoints
 from bisync_topology.control import Control
-from bisync_topology.ddl import read_statement
+from bisync_topology.ddl import describe, read_statement
 from bisync_topology.ddl_edits import definer_of, with_current_user
 from bisync_topology.error_table import Category
-from bisync_topology.errors import ApplyError, LostOwnership, Where, classify
+from bisync_topology.errors import ApplyError, CaptureError, LostOwnership, Repeat, Where, classify, words
 from bisync_topology.ownership import Ownership, lock_name, now_us
 from bisync_topology.scope import Scope
 from bisync_topology.sql_tokens import NotUnderstood
@@ -33,7 +33,7 @@ from bisync_topology.topology import Direction, Events, Topology
 from consumers.ddl_rules import Context, State, Verdict, decide
 from consumers.ddl_session import DdlSession
 from consumers.target_rows import TargetRows
-from producers.executed import Place, log_end, was_run
+from producers.executed import Place, log_end, place_of, was_run
 from schemas.list_records import decode_ddl, encode_ddl
 from schemas.records import DdlEvent, TransactionRecord
 from schemas.statement_text import readable
@@ -91,8 +91,9 @@ class Structure:
         *,
         stream: str,
         keep_alive: Callable[[], None],
+        halted: Callable[[], bool],
     ) -> None:
-        """keep_alive: for the connection of `control` while a statement runs in another one."""
+        """keep_alive: for the connection of `control` while a statement runs in another one. halted: the applier is to stop."""
         self._topology = topology
         self._direction = direction
         self._control = control
@@ -101,6 +102,7 @@ class Structure:
         self._stop = stop
         self._stream = stream
         self._keep_alive = keep_alive
+        self._halted = halted
         self._mysql = topology.sides[direction.to].mysql
         self._scope = Scope(direction.objects, control_schema=topology.control_schema)
         self._open: dict[int, Open] = {}  # by sequence
@@ -114,17 +116,20 @@ class Structure:
 
     @property
     def holding(self) -> bool:
-        """Whether anything is held."""
-        return any(each.state is State.HELD for each in self._open.values())
+        """Whether anything is held, or was approved and begun and not seen to its end."""
+        return any(self._holds(each) for each in self._open.values())
+
+    def _holds(self, each: Open) -> bool:
+        return each.state is State.HELD or each.sequence <= self._rows.sequence
 
     def check_free(self, tables: set[str] | None) -> None:
         """Raise ApplyError where a change of these tables has to wait for a statement that is held. None: of any table."""
         for held in self._open.values():
-            if held.state is State.HELD and held.holds_back(tables):
+            if self._holds(held) and held.holds_back(tables):
                 identity = f"{self._direction.to}-{held.id}"
                 what = "everything behind it waits" if held.holds is None else f"{', '.join(sorted(held.holds))} waits"
                 raise ApplyError(
-                    f"{what} for a held statement of {self._direction.from_}: {_short(held.event.statement)} ({held.why})",
+                    f"{what} for a held statement of {self._direction.from_}: {_named(held.event)} ({held.why})",
                     code="ddl_held",
                     hint=f"`bisync-topology ddl show {identity}`; `bisync-topology ddl approve {identity}` runs it, "
                     f"`bisync-topology ddl skip {identity}` leaves it out; then "
@@ -143,9 +148,18 @@ class Structure:
                 return None
             if verdict.state is State.APPLIED:
                 if self.holding:
-                    self.check_free(None if verdict.holds is None else set(verdict.holds))
+                    self.check_free(None if verdict.holds is None else {*verdict.holds, *verdict.reads})
                 verdict = self._run(event, record.sequence, record.gtid, verdict, session)
         return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=verdict)
+
+    def pass_over(self, event: DdlEvent, record: TransactionRecord) -> Outcome:
+        """A statement is skipped; one that was begun may have been done all the same."""
+        why = "its transaction was skipped"
+        with closing(self._session()) as session:
+            session.take_lock(self._watch, self._tick)
+            done = self._was_run(self._open.get(record.sequence), log_end(session.connection))
+        state = State.APPLIED if done else State.SKIPPED
+        return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=Verdict(state=state, why=why))
 
     def write(self, outcome: Outcome) -> None:
         """Put it on record, in the transaction that is open."""
@@ -155,7 +169,7 @@ class Structure:
 
     def written(self, outcome: Outcome) -> None:
         """The transaction is committed."""
-        state, text = outcome.verdict.state, _short(outcome.event.statement)
+        state, text = outcome.verdict.state, _named(outcome.event)
         if state in (State.HELD, State.DRIFT):
             log.warning(f"a statement of {self._direction.from_} is {state}", statement=text, why=outcome.verdict.why)
         else:
@@ -167,11 +181,10 @@ class Structure:
         if not self.holding:
             return False
         self.load()
-        decided = [each for each in self._open.values() if each.state is State.HELD and each.decision]
-        # one that was approved, and begun, has no place in the stream any more where it would be met again
-        decided += [each for each in self._open.values() if each.state is State.RUNNING and each.sequence <= self._rows.sequence]
+        # one that was approved and begun has no place in the stream any more where it would be met again
+        decided = [each for each in self._open.values() if self._holds(each) and (each.decision or each.state is State.RUNNING)]
         for held in decided:
-            if held.decision == "skip":
+            if held.decision == "skip" and held.state is State.HELD:
                 outcome = _outcome(held, Verdict(state=State.SKIPPED, why=held.why))
             else:
                 with closing(self._session()) as session:
@@ -197,35 +210,34 @@ class Structure:
             carries=self._direction.ddl,
             source=self._direction.from_,
             events_enabled=self._direction.events is Events.ENABLED,
-            ansi_quotes=bool(event.sql_mode & _ANSI_QUOTES),
-            backslash_escapes=not event.sql_mode & _NO_BACKSLASH_ESCAPES,
+            **_flags(event),
             lower_case=event.lower_case,
             invoker=event.invoker,
+            disabled_on=session.disabled_on,
         )
         statement = read_statement(text, event.default_db, **context.flags)
         return decide(statement, text, event.default_db, context)
 
     def _run(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, session: DdlSession) -> Verdict:
         """Steps 1 and 2; gives what is to be put on record."""
-        session.take_lock(self._tick)
+        session.take_lock(self._watch, self._tick)
         before = log_end(session.connection)
         begun = self._open.get(sequence)
-        if begun is not None and begun.state is State.RUNNING and begun.log_place is not None:
-            try:
-                if was_run(self._topology, self._direction.to, begun.thread_id or 0, begun.log_place, before):
-                    return replace(verdict, why=begun.why)
-            except pymysql.err.OperationalError as error:
-                if classify(error) is not Category.STOP:
-                    raise
-                what = f"whether it was run before the applier ended is not known: {error.args[-1]}"
-                return self._refused(verdict, f"{what}; look at {self._direction.to}, then approve or skip it")
+        try:
+            if begun is not None and self._was_run(begun, before):
+                return replace(verdict, why=begun.why)
+        except (CaptureError, pymysql.err.OperationalError) as error:
+            if classify(error) is not Category.STOP:
+                raise
+            what = f"whether it was run before the applier ended is not known: {words(error)}"
+            return self._refused(verdict, f"{what}; look at {self._direction.to}, then approve or skip it")
         text, why = verdict.text, verdict.why
         while True:
             try:
                 session.prepare(event)
                 self._intent(event, sequence, gtid, replace(verdict, state=State.RUNNING, why=why), session.thread_id, before)
                 failpoints.reach("applier.ddl_after_intent")
-                session.run(text, self._watch, self._tick)
+                session.run(text, _named(event), self._watch, self._tick)
                 failpoints.reach("applier.ddl_after_statement")
                 return replace(verdict, why=why)
             except UnicodeEncodeError as error:
@@ -233,11 +245,11 @@ class Structure:
             except pymysql.err.MySQLError as error:
                 category = classify(error)
                 number = error.args[0] if error.args else 0
-                definer = definer_of(text, **self._flags(event)) if number == _NOT_ALLOWED else None
-                if definer is not None and (own := _with_own_definer(text, self._flags(event))) != text:
+                definer = definer_of(text, **_flags(event)) if number == _NOT_ALLOWED else None
+                if definer is not None and (own := _with_own_definer(text, _flags(event))) != text:
                     text, why = own, f"its definer {definer} is the applier's account here, which may set no other"
                 elif category is Category.RETRY_TRANSACTION and number != _KILLED:
-                    self._tick({"statement": _short(event.statement), "waits_for": str(error.args[-1])})
+                    self._tick({"statement": _named(event), "waits_for": str(error.args[-1])})
                     self._watch()
                     self._stop.wait(_RETRY_SECONDS)
                 elif category is Category.STOP or number == _KILLED:
@@ -247,9 +259,11 @@ class Structure:
             finally:
                 self._ownership.report.detail.pop("ddl", None)
 
-    def _flags(self, event: DdlEvent) -> dict[str, bool]:
-        quotes, escapes = bool(event.sql_mode & _ANSI_QUOTES), not event.sql_mode & _NO_BACKSLASH_ESCAPES
-        return {"ansi_quotes": quotes, "backslash_escapes": escapes}
+    def _was_run(self, begun: Open | None, now: Place) -> bool:
+        """Whether one that was begun was done before the applier ended."""
+        if begun is None or begun.state is not State.RUNNING or begun.log_place is None:
+            return False
+        return was_run(self._topology, self._direction.to, begun.thread_id or 0, begun.log_place, now)
 
     def _refused(self, verdict: Verdict, why: str) -> Verdict:
         return replace(verdict, state=State.HELD, why=why)
@@ -260,7 +274,7 @@ class Structure:
             Outcome(event=event, sequence=sequence, gtid=gtid, verdict=verdict),
             encode_ddl(event),
             thread_id,
-            "{}:{}".format(*before),
+            str(before),
         )
         self._control.connection.commit()
 
@@ -298,8 +312,11 @@ class Structure:
         return DdlSession(self._mysql, lock_name(self._topology.name, f"ddl {self._direction.to}"))
 
     def _watch(self) -> None:
+        """Raises LostOwnership, and Repeat where the applier is to stop: the next start finds what the server was at."""
         if not self._ownership.held:
             self._ownership.check()
+        if self._halted():
+            raise Repeat("a statement is not at its end yet: the next start waits for it")
         self._keep_alive()
 
     def _tick(self, detail: dict[str, Any]) -> None:
@@ -316,7 +333,6 @@ def _with_own_definer(text: str, flags: dict[str, bool]) -> str:
 
 def _open(row: tuple[Any, ...]) -> Open:
     number, state, decision, tables, event, sequence, gtid, thread_id, place, why = row
-    file, _, position = (place or "").rpartition(":")
     return Open(
         id=number,
         state=State(state),
@@ -326,7 +342,7 @@ def _open(row: tuple[Any, ...]) -> Open:
         sequence=sequence,
         gtid=gtid,
         thread_id=thread_id,
-        log_place=(file, int(position)) if place else None,
+        log_place=place_of(place) if place else None,
         why=why,
     )
 
@@ -335,5 +351,11 @@ def _outcome(held: Open, verdict: Verdict) -> Outcome:
     return Outcome(event=held.event, sequence=held.sequence, gtid=held.gtid, verdict=verdict)
 
 
-def _short(statement: str) -> str:
-    return statement if len(statement) <= 200 else statement[:200] + "…"
+def _named(event: DdlEvent) -> str:
+    """`ALTER TABLE shop.stock`: without values, as a statement may hold passwords."""
+    return describe(read_statement(event.statement, event.default_db, **_flags(event)))
+
+
+def _flags(event: DdlEvent) -> dict[str, bool]:
+    quotes, escapes = bool(event.sql_mode & _ANSI_QUOTES), not event.sql_mode & _NO_BACKSLASH_ESCAPES
+    return {"ansi_quotes": quotes, "backslash_escapes": escapes}

@@ -37,6 +37,7 @@ class Checkpoint:
     file_begun: int = 0  # when the server began that file, in seconds since 1970; 0: not known
     prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
     running: dict[int, Running] = field(default_factory=dict)  # statements that an applier has begun, by id in `ddl_log`
+    held: tuple[int, ...] = ()  # sequences of the other side's statements that are held there
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 
     def record(self) -> tuple[bytes, bytes]:
@@ -68,7 +69,16 @@ def checkpoint_of(position: Mapping[str, Any], topics: dict[str, str] | None = N
     prepared = {xid: Branch(*branch) for xid, branch in position.get("prepared", {}).items()}
     running = {int(number): Running(*each) for number, each in position.get("running", {}).items()}
     own = position.get("own_sequence", position["sequence"])  # an older version's: all of it may be its own
-    return Checkpoint(**{**position, "own_sequence": own, "prepared": prepared, "running": running, "topics": topics or {}})
+    return Checkpoint(
+        **{
+            **position,
+            "own_sequence": own,
+            "prepared": prepared,
+            "running": running,
+            "held": tuple(position.get("held", ())),
+            "topics": topics or {},
+        }
+    )
 
 
 def check_topics(topology: Topology, side: str, checkpoint: Checkpoint) -> None:

@@ -1,6 +1,6 @@
 """Rows of the control tables in the binlog → what they say of their transaction: its origin, a barrier, what is to be sent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh, Running
 from producers.refusals import refuse
@@ -14,12 +14,15 @@ LOCAL_STREAM = "local"  # of statements that a command runs on a side, and that 
 class ControlRows:
     """Reads one topology's rows; those of others in the same control schema are passed over."""
 
-    def __init__(self, topology: str, side: str, tables: Tables, running: Mapping[int, Running]) -> None:
-        """running: statements of an applier that were begun where the events begin, by id in `ddl_log`."""
+    def __init__(self, topology: str, side: str, tables: Tables, running: Mapping[int, Running], held: Iterable[int]) -> None:
+        """running: statements of an applier that were begun where the events begin, by id in `ddl_log`. held: sequences of those
+        that it holds there.
+        """
         self._topology = topology
         self._side = side
         self._tables = tables
         self.running = dict(running)
+        self.held = frozenset(held)  # what this side's rows do not know, though its progress is beyond it
         self._documents: dict[int, object] = {}  # of the present row that comes next, by position
 
     def take(self, role: str, head: Head, table: CapturedTable, image: Row, items: list[Item]) -> None:
@@ -42,8 +45,11 @@ class ControlRows:
             self._refresh(head, row, items)
 
     def begun_by(self, thread_id: int) -> Running | None:
-        """What an applier has begun in this session."""
-        return next((each for each in self.running.values() if each.thread_id == thread_id), None)
+        """What an applier has begun in this session, and runs now."""
+        found = next((each for each in self.running.values() if each.thread_id == thread_id), None)
+        if found is not None:
+            self.held -= {found.sequence}
+        return found
 
     def server_began(self, file: str) -> None:
         """With this file: sessions of before are no more, and their numbers are given again."""
@@ -51,13 +57,14 @@ class ControlRows:
 
     def _statement(self, head: Head, row: Mapping[str, object]) -> None:
         """An applier's statement that cannot carry a progress row: between `running` and its next state the session tells it."""
-        number = _int(row["id"])
+        number, sequence, local = _int(row["id"]), _int(row["sequence"]), row["stream"] == LOCAL_STREAM
         if row["state"] == "running":
-            thread_id, sequence = _int(row["connection_id"]), _int(row["sequence"])
-            local = row["stream"] == LOCAL_STREAM
-            self.running[number] = Running(thread_id, str(row["source_side"]), 0 if local else sequence, head.file)
-        else:
-            self.running.pop(number, None)
+            sequence = 0 if local else sequence
+            self.running[number] = Running(_int(row["connection_id"]), str(row["source_side"]), sequence, head.file)
+            return
+        self.running.pop(number, None)
+        if not local:
+            self.held = self.held | {sequence} if row["state"] == "held" else self.held - {sequence}
 
     def _refresh(self, head: Head, row: Mapping[str, object], items: list[Item]) -> None:
         """What an applier wants to be sent back to the transaction's origin."""

@@ -7,41 +7,62 @@ also where nothing else tells, as of a TRUNCATE or of two equal tables that chan
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymysql.connections import Connection
 
+from bisync_topology.errors import CaptureError
 from bisync_topology.topology import Topology
 from producers import events
 from producers.capture import BinlogStream, Position
 from producers.server import read_server
 
-Place = tuple[str, int]  # file and position in it
+
+class Place(NamedTuple):
+    """Where a binlog ended: of which server, in which file, at which position."""
+
+    server: str
+    file: str
+    pos: int
+
+    def __str__(self) -> str:
+        """Give `uuid/file:position`."""
+        return f"{self.server}/{self.file}:{self.pos}"
+
+
+def place_of(text: str) -> Place:
+    """The inverse of `str`."""
+    server, _, rest = text.partition("/")
+    file, _, pos = rest.rpartition(":")
+    return Place(server, file, int(pos))
 
 
 def log_end(connection: Connection[Any]) -> Place:
     """Where the server's binlog ends now. Raises CaptureError where it has none."""
     server = read_server(connection)
-    return server.file, server.pos
+    return Place(server.uuid, server.file, server.pos)
 
 
 def was_run(topology: Topology, side: str, thread_id: int, since: Place, until: Place) -> bool:
     """Whether a session has logged a statement between two places of its side's binlog.
 
-    Raises OSError, pymysql.err.OperationalError (1236 where the server has purged the first place).
+    Raises CaptureError where another server has taken over, OSError, pymysql.err.OperationalError (1236 where the server has
+    purged the first place).
     """
     if since == until:
         return False
+    if since.server != until.server:
+        raise CaptureError(f"the server was {since.server}, and is {until.server} now", code="server_changed")
     number = 1_000_000_000 + zlib.crc32(f"{topology.name}.{side}executed".encode()) % 1_000_000_000
-    stream = BinlogStream(topology.sides[side].mysql, number, Position(None, *since))
-    end = (int(until[0].rpartition(".")[2]), until[1])
+    stream = BinlogStream(topology.sides[side].mysql, number, Position(None, since.file, since.pos))
+    end = (int(until.file.rpartition(".")[2]), until.pos)
     try:
         while not stream.quiet and stream.place < end:
             for event in stream.read():
                 if event.type == events.QUERY and not events.is_begin(event.data):
                     if events.query(event.data).thread_id == thread_id:
                         return True
-                elif event.type == events.FORMAT_DESCRIPTION and stream.file != since[0] and events.server_began(event.data):
+                elif event.type == events.FORMAT_DESCRIPTION and stream.file != since.file and events.server_began(event.data):
                     return False  # sessions of before are no more, and their numbers are given again
     finally:
         stream.close()

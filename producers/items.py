@@ -24,6 +24,7 @@ class Head:
     file: str
     pos: int
     seen: int  # last sequence of the other side applied before it
+    held: frozenset[int] = frozenset()  # of the other side's statements up to there, those that are held here
     origin: str | None = None
     origin_sequence: int = 0
     origin_transactions: int = 0
@@ -86,7 +87,8 @@ class End(NamedTuple):
     """A transaction's end, the only place where positions may be recorded.
 
     begun: when its file was, in seconds since 1970. tables: of a skipped one, what it touched. prepared: the XA branches that are
-    open behind it, where they have changed. running: the statements that an applier has begun, likewise.
+    open behind it, where they have changed. running: the statements that an applier has begun, likewise. held:
+    those that it holds behind it.
     """
 
     head: Head
@@ -96,6 +98,7 @@ class End(NamedTuple):
     tables: tuple[str, ...] = ()
     prepared: Mapping[str, Branch] | None = None
     running: Mapping[int, Running] | None = None
+    held: frozenset[int] = frozenset()
 
 
 Item = Rows | Ddl | Refresh | Conflict | End

@@ -117,6 +117,7 @@ class ProducerProcess:
             skips=skips,
             prepared=checkpoint.prepared,
             running=checkpoint.running,
+            held=checkpoint.held,
             recall=partial(self._recall, publisher, server.server_id),
         )
         position = Position(checkpoint.gtid_executed, checkpoint.file, checkpoint.pos)

@@ -66,7 +66,7 @@ class Publisher:
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
         self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
-        self._prepared, self._running = checkpoint.prepared, checkpoint.running
+        self._prepared, self._running, self._held = checkpoint.prepared, checkpoint.running, checkpoint.held
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
         # the source transaction that is being published
@@ -130,6 +130,7 @@ class Publisher:
             file_begun=begun,
             prepared=self._prepared,
             running=self._running,
+            held=self._held,
         )
 
     def commit(self) -> None:
@@ -279,7 +280,8 @@ class Publisher:
             self._prepared = dict(item.prepared)
         if item.running is not None:
             self._running = dict(item.running)
-        if head.origin_sequence:
+        self._held = tuple(sorted(item.held))
+        if head.origin_sequence and (head.kind != KIND_DDL or head.origin_sequence > self._seen):
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
         self._moved = True
 
@@ -336,6 +338,7 @@ class Publisher:
             barrier=head.barrier,
             events=tuple(EventCount(topic, partition, number) for (topic, partition), number in self._counts.items()),
             unchecked=head.unchecked,
+            held=tuple(sorted(head.held)),
         )
         self._outbox.put(self._list_topic, 0, None, self._encode_transaction(record))
         self._events += 1

@@ -5,7 +5,7 @@ held whole; what a transaction is called and where it began is known before its 
 an applier's progress row is the first row that it changes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from bisync_topology.ddl import Category, Statement
@@ -44,18 +44,19 @@ class Transactions:
         prepared: Mapping[str, Branch],
         recall: Recall,
         running: Mapping[int, Running] | None = None,
+        held: Iterable[int] = (),
     ) -> None:
         """target: the other side, for what messages advise. file: of the binlog where the events begin.
 
         prepared: XA branches that are open there, by XID. recall: reads one once more. running: statements that an applier had
-        begun there, by id in `ddl_log`.
+        begun there, by id in `ddl_log`. held: sequences of those that it held there.
         """
         self._topology = topology
         self._side = side
         self._target = target
         self._control_schema = control_schema
         self._tables = tables
-        self._control_rows = ControlRows(topology, side, tables, running or {})
+        self._control_rows = ControlRows(topology, side, tables, running or {}, held)
         self._running = dict(self._control_rows.running)  # as the last end had it
         self._file, self._begun = file, 0
         self._seen = seen
@@ -184,6 +185,7 @@ class Transactions:
             file=self._file,
             pos=pos,
             seen=self._seen,
+            held=self._control_rows.held,
             skipped=gtid in self._skips,
         )
         self._touched = {}
@@ -257,7 +259,7 @@ class Transactions:
         running = self._control_rows.begun_by(query.thread_id)
         if running is not None:
             head.origin, head.origin_sequence, head.origin_transactions = running.origin, running.sequence, 1
-            self._seen = running.sequence or self._seen
+            self._seen = max(self._seen, running.sequence)  # one that was approved late is an older one
         found = definition(self._tables, statement, query, begun=head.begun)
         if found is not None:
             self.items.append(Ddl(head, query, found.text, found.raw, found.tables, self._tables.lower_case))
@@ -308,7 +310,18 @@ class Transactions:
         self._head = None
         running = self._control_rows.running
         changed = None if running == self._running else dict(running)
-        self.items.append(End(head, self._file, pos or event.end, self._begun, tuple(self._touched), self._prepared, changed))
+        self.items.append(
+            End(
+                head,
+                self._file,
+                pos or event.end,
+                self._begun,
+                tuple(self._touched),
+                self._prepared,
+                changed,
+                self._control_rows.held,
+            )
+        )
         self._prepared = None
         self._running = self._running if changed is None else changed
 

@@ -293,6 +293,7 @@ RECORDS = st.builds(
     seen=POSITIVE,
     fk_checks=st.booleans(),
     barrier=POSITIVE,
+    held=st.lists(POSITIVE, max_size=3).map(tuple),
     events=st.lists(st.builds(EventCount, TEXT, st.integers(0, 2**31 - 1), POSITIVE), max_size=4).map(tuple),
 )
 

@@ -75,7 +75,7 @@ def groups(target: Target, *skips: str) -> Groups:
         assembler=SimpleNamespace(repeated=0),  # type: ignore[arg-type]
         on_commit=lambda positions: None,
         skips=lambda: frozenset(skips),
-        structure=SimpleNamespace(holding=False, meet=None),  # type: ignore[arg-type]
+        structure=SimpleNamespace(holding=False, meet=None, pass_over=lambda *_: None),  # type: ignore[arg-type]
         own=SimpleNamespace(),  # type: ignore[arg-type]
     )
 

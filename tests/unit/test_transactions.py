@@ -600,6 +600,21 @@ def test_sessions_end_with_their_server() -> None:
         assert log.ends()[-1].head.origin == origin
 
 
+def test_a_statement_that_was_approved_late() -> None:
+    """It is an older one than what this side has come to since: that does not go back."""
+    log = begun(Log(seen=50).begin(1), 3, "running").xid().gtid(7).query("DROP TABLE t")
+    assert begun(log.begin(8), 3, "applied").xid().begin(9).insert(1).xid().ends()[-1].head.seen == 50
+
+
+@pytest.mark.parametrize(("then", "held"), [("held", {41}), ("skipped", set()), ("applied", set()), ("running", {41})])
+def test_statements_that_are_held_are_not_known_to_rows(then: str, held: set[int]) -> None:
+    """Progress is beyond a held statement, and rows do not know it, until it is run or somebody says that it is not to be."""
+    log = begun(begun(Log().begin(1), 3, "held").xid().begin(2), 3, then).xid()
+    assert log.ends()[-1].held == held
+    assert log.begin(8).insert(1).xid().ends()[-1].head.held == held
+    assert log.gtid(9).query("DROP TABLE t").begin(10).insert(2).xid().ends()[-1].head.held == (held if then == "held" else set())
+
+
 def test_a_statement_without_a_stream_moves_nothing() -> None:
     """A command's own statement goes nowhere either, and says nothing of what was applied."""
     log = begun(Log(seen=40).begin(1), 3, "running", stream="local").xid().gtid(7).query("DROP TRIGGER g")
