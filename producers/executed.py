@@ -52,7 +52,7 @@ def was_run(topology: Topology, side: str, thread_id: int, since: Place, until: 
     if since == until:
         return False
     if since.server != until.server:
-        raise CaptureError(f"the server was {since.server}, and is {until.server} now", code="server_changed")
+        raise CaptureError(f"the server was {since.server}, and is {until.server} now", code="binlog_purged")
     number = 1_000_000_000 + zlib.crc32(f"{topology.name}.{side}executed".encode()) % 1_000_000_000
     stream = BinlogStream(topology.sides[side].mysql, number, Position(None, since.file, since.pos))
     end = (int(until.file.rpartition(".")[2]), until.pos)
