@@ -275,7 +275,7 @@ _CONVERTERS: dict[tuple[str, str], Callable[[Column, Column], Callable[[Any], An
     ("uint64", "double"): _by(_exact_double),
     ("float", "double"): _by(float),
     ("date", "datetime"): _to_datetime,
-    **{(kind, "text"): _by(str) for kind in ("int", "uint64", "decimal", "date", "enum", "set")},
+    **{(kind, "text"): _by(str) for kind in ("date", "enum", "set")},  # of numbers, ZEROFILL decides, which no event tells
     ("encoded", "text"): _by(_text),
     ("text", "encoded"): _by(_text),
     ("json", "text"): _by(_text),
