@@ -35,6 +35,16 @@ class Fate(NamedTuple):
     columns: Changes = ()
 
 
+class Known(NamedTuple):
+    """What somebody knows of the target's statements: the first so many entries of the history, but for some of them."""
+
+    entries: int
+    without: tuple[int, ...] = ()
+
+
+NOTHING = Known(0)
+
+
 class _Entry(NamedTuple):
     sequence: int
     table: Name
@@ -43,28 +53,46 @@ class _Entry(NamedTuple):
 
 
 class History:
-    """The statements that began at the target, as far as they change tables; of a direction that carries them to the source."""
+    """The statements that began at the target, as far as they change tables; of a direction that carries them to the source.
+
+    They are of one stream: another one counts from 1 anew.
+    """
 
     def __init__(self) -> None:
+        self._stream = ""
         self._entries: list[_Entry] = []
         self._sequences: list[int] = []
 
+    def begin(self, stream: str) -> None:
+        """From now on they are of this stream: those of another one are of no more use."""
+        if stream != self._stream:
+            self._stream = stream
+            self._entries.clear()
+            self._sequences.clear()
+
     def add(self, event: DdlEvent) -> None:
         """Take a statement; they come in order, and some again."""
+        self.begin(event.stream)
         if event.origin is not None or (self._sequences and event.sequence <= self._sequences[-1]):
             return
         for entry in _entries(event):
             self._entries.append(entry)
             self._sequences.append(entry.sequence)
 
-    def known_at(self, seen: int) -> int:
-        """How many of them somebody knows who has seen that much of the target's stream: what depends on it, depends on this."""
-        return bisect_right(self._sequences, seen)
+    def known_at(self, seen: int, held: Sequence[int] = ()) -> Known:
+        """What somebody knows who has seen that much of the target's stream, and holds some of it: all that depends on these.
 
-    def fate(self, name: Name, known: int) -> Fate:
-        """What became of a table since. known: of `known_at`."""
+        held: sequences up to `seen` of statements that were not run there.
+        """
+        entries = bisect_right(self._sequences, seen)
+        without = {*held}
+        return Known(entries, tuple(n for n in range(entries) if self._sequences[n] in without) if without else ())
+
+    def fate(self, name: Name, known: Known) -> Fate:
+        """What became of a table by what is not known."""
         columns: list[Sequence[ColumnChange]] = []
-        for entry in self._entries[known:]:
+        for n in (*known.without, *range(known.entries, len(self._entries))):
+            entry = self._entries[n]
             if entry.table != name:
                 continue
             if entry.became is None:

@@ -157,7 +157,9 @@ class Groups:
         changes: list[Change] = []
         try:
             for piece in group:
-                found = changes_of(piece, partial(self._tables.of, seen=piece.record.seen))
+                if piece.values:
+                    self._meet(piece.record)
+                found = changes_of(piece, partial(self._tables.of, record=piece.record))
                 progress.add(piece, applied=bool(found))
                 changes += found
             if changes:
@@ -213,7 +215,8 @@ class Groups:
         try:
             if self._open is None:
                 self._unfinished.clear()
-            changes = changes_of(piece, partial(self._tables.of, seen=record.seen), self._unfinished)
+            self._meet(record)
+            changes = changes_of(piece, partial(self._tables.of, record=record), self._unfinished)
             progress = Progress()
             progress.add(piece, applied=bool(changes))
             progress.transactions = 0
@@ -301,6 +304,11 @@ class Groups:
     def own(self, records: Sequence[tuple[int, bytes]]) -> None:
         """The target's own statements have come: what is known of its tables is old."""
         if self._own.take(records):
+            self._tables.forget()
+
+    def _meet(self, record: TransactionRecord) -> None:
+        """What a transaction knows of the target's own statements is told by these as they are now."""
+        if self._own.meet(record):
             self._tables.forget()
 
     def act(self) -> None:

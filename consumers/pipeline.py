@@ -77,6 +77,7 @@ class ApplierProcess:
         self._connection: Connection[Any] | None = None
         self._fetcher: Fetcher | None = None
         self._refusals = Refusals()
+        self._own = OwnStatements(topology, side)
 
     def work(self, backoff: Backoff) -> None:
         """From the lock on: read where the target stands, assign, loop."""
@@ -124,7 +125,8 @@ class ApplierProcess:
             keep_alive=writer.keep_alive,
             halted=self._halted,
         )
-        own = OwnStatements(self.topology, self.side)
+        own = self._own
+        own.begin()
         self._assign_own(fetcher, own)
         groups = Groups(
             direction=self.directions[0],
@@ -210,8 +212,8 @@ class ApplierProcess:
     def _assign_own(self, fetcher: Fetcher, own: OwnStatements) -> None:
         """Read our own side's statements too; their topic is made when its producer first starts, which may be after us."""
         if not own.assigned and own.partition[0] in existing_topics(admin(self.topology), self.topology):
-            own.catch_up()
             own.assigned = True
+            own.catch_up()
             fetcher.assign([(own.partition, own.offset)])
 
     def _record(self, decode: Callable[[bytes], TransactionRecord], offset: int, value: bytes) -> TransactionRecord:

@@ -11,14 +11,14 @@ from pymysql.connections import Connection
 from bisync_topology.scope import ResolvedSettings, Scope, TableRules, splits
 from bisync_topology.topology import Direction, Dml, Topology
 from consumers.conflict import Rules
-from consumers.drift import Adapted, History, adapt, added
+from consumers.drift import Adapted, History, Known, adapt, added
 from consumers.long_statements import LongStatements
 from consumers.rules import rules_of
 from consumers.schema_store import SchemaStore
 from consumers.statements import Statements
 from consumers.target import plan, read_table
 from schemas.envelope import RowDecoder
-from schemas.records import REFRESH, RowEvent
+from schemas.records import REFRESH, RowEvent, TransactionRecord
 
 _DML = {"c": Dml.INSERT, "u": Dml.UPDATE, "d": Dml.DELETE}
 
@@ -67,14 +67,14 @@ class AppliedTables:
         self._rules = TableRules(direction)
         self._forced = direction.from_ == topology.arbiter
         self._history = history or History()
-        self._tables: dict[tuple[int, int], AppliedTable] = {}
+        self._tables: dict[tuple[int, Known], AppliedTable] = {}
 
-    def of(self, identity: int, seen: int) -> AppliedTable:
-        """The table of a schema id. seen: of the transaction, up to where its side knew of the target's statements.
+    def of(self, identity: int, record: TransactionRecord) -> AppliedTable:
+        """The table of a schema id, for rows of a transaction, which says what its side knew of the target's statements.
 
         Raises ApplyError where its target is missing or does not fit.
         """
-        known = self._history.known_at(seen)
+        known = self._history.known_at(record.seen, record.held)
         table = self._tables.get((identity, known))
         if table is None:
             table = self._tables[identity, known] = self._describe(self._schemas.decoder(identity), known)
@@ -92,7 +92,7 @@ class AppliedTables:
         """Whether the direction carries `db.table`."""
         return any(self._scope.includes(*name) for name in splits(full_name))
 
-    def _describe(self, decoder: RowDecoder, known: int) -> AppliedTable:
+    def _describe(self, decoder: RowDecoder, known: Known) -> AppliedTable:
         source = decoder.table
         statements = adapted = None
         fate = self._history.fate((source.db, source.name), known)

@@ -246,7 +246,7 @@ class Publisher:
 
     def _ddl(self, item: Ddl) -> None:
         self._first_event()
-        event = ddl_event(item, self._sequence + 1)
+        event = ddl_event(item, self._sequence + 1, self._checkpoint.stream)
         self._outbox.put(self._ddl_topic, 0, None, encode_ddl(event))
         self._counts[self._ddl_topic, 0] = 1
         self._order = 1

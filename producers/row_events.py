@@ -51,7 +51,7 @@ def source_of(head: Head, table: CapturedTable, name: str, side: str) -> dict[st
     }
 
 
-def ddl_event(item: Ddl, sequence: int) -> DdlEvent:
+def ddl_event(item: Ddl, sequence: int, stream: str) -> DdlEvent:
     """A statement as it was written, with the context that gives it its meaning."""
     query = item.query
     return DdlEvent(
@@ -72,4 +72,5 @@ def ddl_event(item: Ddl, sequence: int) -> DdlEvent:
         executed_at=query.executed_at,
         invoker=query.invoker,
         auto_increment=query.auto_increment,
+        stream=stream,
     )

@@ -77,3 +77,4 @@ class DdlEvent(NamedTuple):
     executed_at: int = 0  # what the statement calls now, microseconds since 1970 UTC
     invoker: str | None = None  # `user`@`host`, quoted
     auto_increment: tuple[int, int] = (1, 1)  # auto_increment_increment, auto_increment_offset
+    stream: str = ""  # that the sequence counts in

@@ -6,16 +6,21 @@ from typing import Any
 import pytest
 
 from bisync_topology.errors import ApplyError
-from consumers.drift import Changes, History, adapt, added, converter
+from consumers.drift import NOTHING, Changes, History, adapt, added, converter
 from schemas.records import DdlEvent, RowEvent
 from schemas.tables import Column, Table
 
 
-def history(*statements: str, first: int = 1, origin: str | None = None, lower_case: bool = False) -> History:
+def statement(sequence: int, sql: str, **more: Any) -> DdlEvent:
+    """One of the target's own."""
+    return DdlEvent(sequence, 0, sql, "shop", 0, "", (255, 255, 255), ())._replace(**more)
+
+
+def history(*statements: str, first: int = 1, **more: Any) -> History:
     """Statements with sequences from `first` on."""
     found = History()
     for n, sql in enumerate(statements, first):
-        found.add(DdlEvent(n, 0, sql, "shop", 0, "", (255, 255, 255), (), origin=origin, lower_case=lower_case))
+        found.add(statement(n, sql, **more))
     return found
 
 
@@ -31,7 +36,7 @@ def table(*columns: Column, key: Sequence[int] = (0,)) -> Table:
 
 def changes(*statements: str) -> Changes:
     """What statements do to the columns of t."""
-    return history(*statements).fate(("shop", "t"), 0).columns
+    return history(*statements).fate(("shop", "t"), NOTHING).columns
 
 
 def test_a_table_is_followed_through_its_names() -> None:
@@ -49,8 +54,8 @@ def test_a_table_is_followed_through_its_names() -> None:
 def test_a_swap_of_two_tables() -> None:
     """The pairs of one statement happen one after the other."""
     found = history("RENAME TABLE a TO tmp, b TO a, tmp TO b")
-    assert found.fate(("shop", "a"), 0).name == ("shop", "b")
-    assert found.fate(("shop", "b"), 0).name == ("shop", "a")
+    assert found.fate(("shop", "a"), NOTHING).name == ("shop", "b")
+    assert found.fate(("shop", "b"), NOTHING).name == ("shop", "a")
 
 
 @pytest.mark.parametrize("sql", ["DROP TABLE x, t", "TRUNCATE t", "TRUNCATE TABLE shop.t"])
@@ -64,20 +69,47 @@ def test_rows_of_a_table_that_is_no_more(sql: str) -> None:
 def test_statements_that_say_nothing_of_a_table() -> None:
     """Others' tables, indexes, routines, and what came from the other side."""
     found = history("ALTER TABLE u DROP c", "CREATE INDEX i ON t (c)", "DROP PROCEDURE t", "ALTER TABLE t ADD INDEX (c)")
-    assert found.fate(("shop", "t"), 0) == (("shop", "t"), [])
-    assert history("DROP TABLE t", origin="west").fate(("shop", "t"), 0).name == ("shop", "t")
+    assert found.fate(("shop", "t"), NOTHING) == (("shop", "t"), [])
+    assert history("DROP TABLE t", origin="west").fate(("shop", "t"), NOTHING).name == ("shop", "t")
 
 
 def test_names_of_a_server_that_folds_them() -> None:
     """Its rows have their tables in lower case."""
-    assert history("RENAME TABLE T TO U", lower_case=True).fate(("shop", "t"), 0).name == ("shop", "u")
+    assert history("RENAME TABLE T TO U", lower_case=True).fate(("shop", "t"), NOTHING).name == ("shop", "u")
 
 
 def test_a_statement_that_comes_again_is_nothing_new() -> None:
     """The topic may be read twice."""
     found = history("ALTER TABLE t RENAME COLUMN a TO b")
-    found.add(DdlEvent(1, 0, "ALTER TABLE t RENAME COLUMN a TO b", "shop", 0, "", (255, 255, 255), ()))
-    assert len(found.fate(("shop", "t"), 0).columns) == 1
+    found.add(statement(1, "ALTER TABLE t RENAME COLUMN a TO b"))
+    assert len(found.fate(("shop", "t"), NOTHING).columns) == 1
+
+
+def test_a_stream_that_was_begun_anew() -> None:
+    """Its sequences begin anew too: what the older stream had says nothing of rows that come now."""
+    found = history("ALTER TABLE t DROP a", "TRUNCATE t", first=7, stream="old")
+    found.add(statement(1, "RENAME TABLE t TO u", stream="new"))
+    assert found.fate(("shop", "t"), found.known_at(0)) == (("shop", "u"), [])
+    assert found.fate(("shop", "t"), found.known_at(1)) == (("shop", "t"), [])
+    found.begin("newer")
+    assert found.fate(("shop", "t"), found.known_at(0)) == (("shop", "t"), [])
+    found.add(statement(1, "DROP TABLE t", stream="newer"))
+    found.begin("newer")
+    assert found.fate(("shop", "t"), found.known_at(0)).name is None, "it is of that stream"
+
+
+def test_statements_that_the_other_side_holds() -> None:
+    """It has passed them, and its rows are as they were before; others that it has passed it has run."""
+    found = history(
+        "RENAME TABLE t TO u", "ALTER TABLE x ADD y INT", "ALTER TABLE v DROP COLUMN b", "ALTER TABLE u DROP COLUMN a"
+    )
+    held = found.known_at(3, (1, 2))
+    assert found.fate(("shop", "t"), held).name == ("shop", "u")
+    assert [[change.old for change in each] for each in found.fate(("shop", "t"), held).columns] == [["a"]]
+    assert [[change.new for change in each] for each in found.fate(("shop", "x"), held).columns] == [["y"]]
+    assert found.fate(("shop", "v"), held).columns == []
+    assert len({found.known_at(3), held, found.known_at(3, (1,)), found.known_at(3, (2,))}) == 4
+    assert found.known_at(3, (1, 7)) == found.known_at(3, (1,)) == found.known_at(3, (1, 9)), "statements that change no table"
 
 
 SOURCE = table(column("id"), column("a", "varchar(9)", "text"), column("b"))

@@ -327,6 +327,7 @@ DDLS = st.builds(
     executed_at=POSITIVE,
     invoker=st.none() | TEXT,
     auto_increment=st.tuples(*[st.integers(0, 65535)] * 2),
+    stream=TEXT,
 )
 
 
