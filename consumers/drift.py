@@ -23,9 +23,25 @@ from schemas.tables import Column, Table
 from schemas.values import labels_of
 
 Name = tuple[str, str]  # database, table
-Changes = Sequence[Sequence[ColumnChange]]  # by statement: those of one happen at once
 _ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
 _GONE = ("DROP TABLE", "TRUNCATE TABLE")
+
+
+class Moment(NamedTuple):
+    """What a statement calls now: microseconds since 1970 UTC, and the time zone of its client where it says so."""
+
+    executed_at: int
+    time_zone: str
+
+
+class Altered(NamedTuple):
+    """What one statement does to a table's columns, all at once."""
+
+    columns: tuple[ColumnChange, ...]
+    moment: Moment
+
+
+Changes = Sequence[Altered]
 
 
 class Fate(NamedTuple):
@@ -49,7 +65,7 @@ class _Entry(NamedTuple):
     sequence: int
     table: Name
     became: Name | None
-    columns: tuple[ColumnChange, ...]
+    altered: Altered | None = None
 
 
 class History:
@@ -90,7 +106,7 @@ class History:
 
     def fate(self, name: Name, known: Known) -> Fate:
         """What became of a table by what is not known."""
-        columns: list[Sequence[ColumnChange]] = []
+        columns: list[Altered] = []
         for n in (*known.without, *range(known.entries, len(self._entries))):
             entry = self._entries[n]
             if entry.table != name:
@@ -98,8 +114,8 @@ class History:
             if entry.became is None:
                 return Fate(None)
             name = entry.became
-            if entry.columns:
-                columns.append(entry.columns)
+            if entry.altered is not None:
+                columns.append(entry.altered)
         return Fate(name, columns)
 
 
@@ -117,16 +133,16 @@ def _entries(event: DdlEvent) -> Iterable[_Entry]:
 
     if statement.verb in _GONE:
         for table in statement.objects:
-            yield _Entry(event.sequence, fold(table), None, ())
+            yield _Entry(event.sequence, fold(table), None)
         return
     try:
         if statement.verb == "ALTER TABLE":
             table = fold(statement.objects[0])
             if changes := column_changes(event.statement, event.default_db, **flags):
-                yield _Entry(event.sequence, table, table, changes)
+                yield _Entry(event.sequence, table, table, Altered(changes, Moment(event.executed_at, event.time_zone)))
         if statement.verb in ("ALTER TABLE", "RENAME TABLE"):
             for old, new in renames(event.statement, event.default_db, **flags):
-                yield _Entry(event.sequence, fold(old), fold(new), ())
+                yield _Entry(event.sequence, fold(old), fold(new))
     except NotUnderstood:  # it was held on its way, and nothing of it is known: a row that does not fit says so itself
         return
 
@@ -176,12 +192,15 @@ def adapt(source: Table, columns: Sequence[Column], changes: Changes) -> Adapted
     return Adapted(table=table, row=_row_of(source, take, converters, empty))
 
 
-def added(changes: Changes) -> frozenset[str]:
-    """Names of columns that rows do not have yet, in one case."""
+def added(changes: Changes) -> dict[str, Moment]:
+    """Names of columns that rows do not have yet, in one case, and when each was added."""
     names: list[str | None] = []
+    moments: list[Moment] = []
     for statement in changes:
-        names = [*_renamed(names, statement), *(change.new for change in statement if change.kind == "add")]
-    return frozenset(name.casefold() for name in names if name is not None)
+        new = [change.new for change in statement.columns if change.kind == "add"]
+        names = [*_renamed(names, statement), *new]
+        moments += [statement.moment] * len(new)
+    return {name.casefold(): moment for name, moment in zip(names, moments, strict=True) if name is not None}
 
 
 def _names(source: Table, changes: Changes) -> list[str | None]:
@@ -192,8 +211,8 @@ def _names(source: Table, changes: Changes) -> list[str | None]:
     return names
 
 
-def _renamed(names: Sequence[str | None], statement: Sequence[ColumnChange]) -> list[str | None]:
-    became = {change.old.casefold(): change.new or None for change in statement if change.kind != "add"}
+def _renamed(names: Sequence[str | None], statement: Altered) -> list[str | None]:
+    became = {change.old.casefold(): change.new or None for change in statement.columns if change.kind != "add"}
     return [None if name is None else became.get(name.casefold(), name) for name in names]
 
 
@@ -233,13 +252,13 @@ def converter(source: Column, target: Column) -> Callable[[Any], Any] | None:
     if make is not None:
         return make(source, target)
     if source.kind == target.kind and source.kind in ("decimal", "time", "datetime", "timestamp") and source.sql_type:
-        more = _digits(target) - _digits(source)
+        more = digits_of(target) - digits_of(source)
         if more > 0:
-            return lambda value: _longer(value, more, dot=not _digits(source))
+            return lambda value: _longer(value, more, dot=not digits_of(source))
     return None
 
 
-def _digits(column: Column) -> int:
+def digits_of(column: Column) -> int:
     """Behind the point: the scale of decimal(10,2), the digits of datetime(6), 0 of datetime."""
     numbers = re.findall(r"\d+", column.sql_type)
     if column.kind == "decimal":
@@ -252,12 +271,12 @@ def _longer(value: str, more: int, *, dot: bool) -> str:
 
 
 def _to_decimal(_: Column, target: Column) -> Callable[[Any], str]:
-    digits = _digits(target)
+    digits = digits_of(target)
     return lambda value: _longer(str(value), digits, dot=True) if digits else str(value)
 
 
 def _to_datetime(_: Column, target: Column) -> Callable[[Any], str]:
-    digits = _digits(target)
+    digits = digits_of(target)
     return lambda value: _longer(f"{value} 00:00:00", digits, dot=True) if digits else f"{value} 00:00:00"
 
 

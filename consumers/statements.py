@@ -67,6 +67,7 @@ class Statements:
         self._join_by_key = self._join_on(target.indexes[0], {n: f"{self._list}.column_{m}" for m, n in enumerate(plan.key)})
         guard = " AND ".join(self._guards(place))
         self._where = f" WHERE {guard}" if guard else ""
+        self._kept = [f"{self._table}.{quote_name(name)} = {self._table}.{quote_name(name)}" for name in plan.kept]
         self._set = lru_cache(maxsize=256)(self._set_clause)
         self._always_set = {n for n in plan.written if n in plan.always_set or columns[n].kind in _FLOATING}
         self.long = [n for n in plan.written if columns[n].kind == "geometry" or _base_type(columns[n]) in _LONG_TYPES]
@@ -253,8 +254,8 @@ class Statements:
         return f"AS {self._list} STRAIGHT_JOIN {self._table} FORCE INDEX ({quote_name(index)}) ON {match}"
 
     def _set_one(self, before: Row, after: Row, changed: Iterable[int], *, guarded: bool) -> str:
-        values = ", ".join(f"{self._names[n]} = {_literal(self._to_write[n], after[n])}" for n in changed)
-        return f"UPDATE {self._table} SET {values} WHERE {self._condition(before, guarded=guarded)}"
+        values = [f"{self._names[n]} = {_literal(self._to_write[n], after[n])}" for n in changed]
+        return f"UPDATE {self._table} SET {', '.join([*values, *self._kept])} WHERE {self._condition(before, guarded=guarded)}"
 
     def _condition(self, image: Row, *, guarded: bool) -> str:
         match = self._match(image, self.plan.key)
@@ -281,7 +282,8 @@ class Statements:
                 yield KINDS[column.kind].guard(column, self._names[n], other[n])
 
     def _set_clause(self, changed: tuple[int, ...], start: int) -> str:
-        return ", ".join(f"{self._names[n]} = {self._list}.column_{start + m}" for m, n in enumerate(changed))
+        values = [f"{self._names[n]} = {self._list}.column_{start + m}" for m, n in enumerate(changed)]
+        return ", ".join([*values, *self._kept])
 
     def _literals(self, position: int, values: Sequence[object], literals: Sequence[Callable[[Any], str]]) -> Iterable[str]:
         if self.plan.columns[position].kind == "json" and any(type(value) is bytes for value in values):

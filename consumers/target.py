@@ -5,8 +5,9 @@ could not be applied or would be changed in silence. Nothing here reads or write
 """
 
 import re
-from collections.abc import Collection, Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pymysql.connections import Connection
@@ -14,6 +15,8 @@ from pymysql.cursors import Cursor
 
 from bisync_topology.ddl_triggers import GUARD_VARIABLE
 from bisync_topology.errors import ApplyError, Where
+from consumers.drift import Moment
+from consumers.new_columns import implicit_default, then
 from schemas.literals import quote_text
 from schemas.tables import Column, Table
 from schemas.values import kind_of, labels_of, text_kind
@@ -35,6 +38,9 @@ JUDGING_STATEMENT = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 # A rollback to a savepoint undoes nothing in these, so that a batch could be applied twice.
 _NOT_TRANSACTIONAL = ("MyISAM", "MRG_MYISAM", "MEMORY", "CSV", "ARCHIVE", "BLACKHOLE", "FEDERATED", "Aria")
 
+_NOW = re.compile(r"current_timestamp(\(\d*\))?", re.IGNORECASE)
+_UNKNOWN: Mapping[str, Moment] = MappingProxyType({})
+
 COLUMNS = """\
 SELECT c.COLUMN_NAME, c.DATA_TYPE, c.COLUMN_TYPE, c.IS_NULLABLE, c.CHARACTER_SET_NAME, c.COLLATION_NAME,
        c.COLUMN_DEFAULT, c.EXTRA, c.GENERATION_EXPRESSION, t.TABLE_TYPE, t.ENGINE
@@ -52,6 +58,7 @@ class TargetTable(Table):
     prefixes: tuple[tuple[int | None, ...], ...]  # for each part of each unique key: how much of the column it has, None for all
     needs_value: frozenset[int]  # NOT NULL without a default
     sets_itself: frozenset[int]  # ON UPDATE CURRENT_TIMESTAMP: changes in an update that does not name it
+    begins_now: frozenset[int] = frozenset()  # DEFAULT CURRENT_TIMESTAMP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,8 @@ class TablePlan:
     key, unique_keys: the target's, with its own primary or first NOT NULL unique key first.
     prefixes: for each part of each of unique_keys, of how many characters (or bytes) it is; None for the whole column.
     always_set: columns that an update has to name even where they keep their value.
-    supplied: columns that the source does not have yet and that have no default, each with what ALTER TABLE gives to rows.
+    supplied: columns that the source does not have yet, with no default or that of now, and what ALTER TABLE gives to rows.
+    kept: names of columns that the source does not have yet, and that change in an update that does not name them.
     """
 
     source: Table
@@ -75,6 +83,7 @@ class TablePlan:
     prefixes: tuple[tuple[int | None, ...], ...]
     always_set: frozenset[int]
     supplied: tuple[tuple[str, str], ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def quote_name(name: str) -> str:
@@ -125,6 +134,9 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
         prefixes=tuple(tuple(length for _, length in parts) for parts in keys),
         needs_value=frozenset(n for n, line in enumerate(found) if not _fills_itself(line)),
         sets_itself=frozenset(n for n, line in enumerate(found) if "on update" in line[7].lower()),
+        begins_now=frozenset(
+            n for n, line in enumerate(found) if columns[n].kind in ("datetime", "timestamp") and _NOW.fullmatch(line[6] or "")
+        ),
     )
 
 
@@ -190,8 +202,8 @@ def _no_key(full_name: str, columns: tuple[Column, ...], indexes: dict[str, _Par
     )
 
 
-def plan(source: Table, target: TargetTable, added: Collection[str] = ()) -> TablePlan:
-    """Match a source's columns with the target's by name. added: those that the source will have, in one case.
+def plan(source: Table, target: TargetTable, added: Mapping[str, Moment] = _UNKNOWN) -> TablePlan:
+    """Match a source's columns with the target's by name. added: those that the source will have, in one case, and since when.
 
     Raises ApplyError schema_mismatch for whatever could not be written, or not without changing it in silence.
     """
@@ -199,12 +211,19 @@ def plan(source: Table, target: TargetTable, added: Collection[str] = ()) -> Tab
     positions = {column.name.casefold(): n for n, column in enumerate(target.columns)}
     to_target = [_position(column, target, positions, where) for column in source.columns]
     to_source = {position: n for n, position in enumerate(to_target)}
-    supplied = []
-    for position in sorted(target.needs_value - to_source.keys()):
-        column = target.columns[position]
-        if column.name.casefold() not in added:
-            raise _mismatch(f"column {quote_name(column.name)} has no default, and the source has no such column", where)
-        supplied.append((column.name, _implicit_default(column)))
+    supplied, kept = [], []
+    for position, column in enumerate(target.columns):
+        if position in to_source:
+            continue
+        moment = added.get(column.name.casefold())
+        if moment is not None and position in target.begins_now:
+            supplied.append((column.name, then(column, moment)))
+        elif position in target.needs_value:
+            if moment is None:
+                raise _mismatch(f"column {quote_name(column.name)} has no default, and the source has no such column", where)
+            supplied.append((column.name, implicit_default(column)))
+        if moment is not None and position in target.sets_itself:
+            kept.append(column.name)
     target = _without_new_keys(target, to_source, added)
     for parts in target.unique_keys:
         for position in parts:
@@ -222,10 +241,11 @@ def plan(source: Table, target: TargetTable, added: Collection[str] = ()) -> Tab
         prefixes=target.prefixes,
         always_set=frozenset(to_source[position] for position in target.sets_itself if position in to_source),
         supplied=tuple(supplied),
+        kept=tuple(kept),
     )
 
 
-def _without_new_keys(target: TargetTable, to_source: Container[int], added: Collection[str]) -> TargetTable:
+def _without_new_keys(target: TargetTable, to_source: Container[int], added: Container[str]) -> TargetTable:
     """Leave out unique keys with a column that the source does not have yet, but for the one that names rows."""
     new = [
         n
@@ -241,22 +261,6 @@ def _without_new_keys(target: TargetTable, to_source: Container[int], added: Col
         indexes=tuple(target.indexes[n] for n in kept),
         prefixes=tuple(target.prefixes[n] for n in kept),
     )
-
-
-def _implicit_default(column: Column) -> str:
-    """What ALTER TABLE … ADD gives to rows that are there. Source: MySQL manual, "Data Type Default Values"."""
-    match column.kind:
-        case "int" | "uint64" | "decimal" | "float" | "double" | "bit":
-            return "0"
-        case "date" | "datetime" | "timestamp":
-            return "'0000-00-00'"
-        case "time":
-            return "'00:00:00'"
-        case "json":
-            return "CAST('null' AS JSON)"
-        case "enum":
-            return quote_text(labels_of(column.sql_type)[0].replace("''", "'"))
-    return "''"
 
 
 def _position(column: Column, target: TargetTable, positions: dict[str, int], where: Where) -> int:

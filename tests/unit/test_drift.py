@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bisync_topology.errors import ApplyError
-from consumers.drift import NOTHING, Changes, History, adapt, added, converter
+from consumers.drift import NOTHING, Changes, History, Moment, adapt, added, converter
 from schemas.records import DdlEvent, RowEvent
 from schemas.tables import Column, Table
 
@@ -105,8 +105,8 @@ def test_statements_that_the_other_side_holds() -> None:
     )
     held = found.known_at(3, (1, 2))
     assert found.fate(("shop", "t"), held).name == ("shop", "u")
-    assert [[change.old for change in each] for each in found.fate(("shop", "t"), held).columns] == [["a"]]
-    assert [[change.new for change in each] for each in found.fate(("shop", "x"), held).columns] == [["y"]]
+    assert [change.old for each in found.fate(("shop", "t"), held).columns for change in each.columns] == ["a"]
+    assert [change.new for each in found.fate(("shop", "x"), held).columns for change in each.columns] == ["y"]
     assert found.fate(("shop", "v"), held).columns == []
     assert len({found.known_at(3), held, found.known_at(3, (1,)), found.known_at(3, (2,))}) == 4
     assert found.known_at(3, (1, 7)) == found.known_at(3, (1,)) == found.known_at(3, (1, 9)), "statements that change no table"
@@ -151,8 +151,17 @@ def test_a_dropped_column_whose_name_is_given_again() -> None:
     found = adapt(SOURCE, SOURCE.columns, changes("ALTER TABLE t DROP COLUMN b, ADD COLUMN b INT"))
     assert found is not None
     assert [c.name for c in found.table.columns] == ["id", "a"]
-    assert added(changes("ALTER TABLE t DROP COLUMN b, ADD COLUMN b INT")) == {"b"}
-    assert added(changes("ALTER TABLE t ADD x INT", "ALTER TABLE t CHANGE x Y INT, ADD z INT")) == {"y", "z"}
+    assert added(changes("ALTER TABLE t DROP COLUMN b, ADD COLUMN b INT")).keys() == {"b"}
+    assert added(changes("ALTER TABLE t ADD x INT", "ALTER TABLE t CHANGE x Y INT, ADD z INT")).keys() == {"y", "z"}
+
+
+def test_when_a_column_was_added() -> None:
+    """By the statement that added it, whatever it is called since; one that was added and dropped is none."""
+    found = History()
+    found.add(statement(1, "ALTER TABLE t ADD x INT, ADD w INT", executed_at=1_000, time_zone="+02:00"))
+    found.add(statement(2, "ALTER TABLE t RENAME COLUMN x TO y, ADD z INT, DROP w", executed_at=2_000))
+    assert added(found.fate(("shop", "t"), NOTHING).columns) == {"y": Moment(1_000, "+02:00"), "z": Moment(2_000, "")}
+    assert added(found.fate(("shop", "t"), found.known_at(1)).columns) == {"z": Moment(2_000, "")}
 
 
 def test_a_column_without_a_place_may_be_empty() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bisync_topology.errors import ApplyError
 from consumers.conflict import Delete, Insert, LocalRow, Set
+from consumers.drift import Moment
 from consumers.long_rows import Long
 from consumers.long_statements import LongStatements
 from consumers.row_identity import Pair, distinct_prefix, loose
@@ -236,6 +237,46 @@ def test_plan_matches_by_name() -> None:
     made = plan(source, target(ID, AMOUNT, NAME, unique_keys=((0,), (2,))))
     assert [column.name for column in made.columns] == ["name", "id"]
     assert (made.key, made.unique_keys, made.written) == ((1,), ((1,), (0,)), (0, 1))
+
+
+AT = 1_767_322_800_123_456  # 2026-01-02 03:00:00.123456 UTC
+BERLIN = Moment(AT, "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("sql_type", "moment", "expected"),
+    [
+        ("timestamp", BERLIN, "'2026-01-02 03:00:00'"),
+        ("timestamp(3)", BERLIN, "'2026-01-02 03:00:00.123'"),
+        ("datetime(6)", Moment(AT, ""), "'2026-01-02 03:00:00.123456'"),
+        (
+            "datetime",
+            BERLIN,
+            "COALESCE(CONVERT_TZ('2026-01-02 03:00:00', '+00:00', 'Europe/Berlin'), '2026-01-02 03:00:00')",
+        ),
+    ],
+)
+def test_a_new_column_that_begins_as_now(sql_type: str, moment: Moment, expected: str) -> None:
+    """Rows that do not know it have at their side the time of the ALTER, not that at which they arrive here."""
+    new = Column(name="Made", kind=sql_type.partition("(")[0], sql_type=sql_type)
+    table = target(ID, new, begins_now=frozenset({1}))
+    source = Table(db="shop", name="stock", columns=(ID,), key=(0,))
+    made = Statements(plan(source, table, {"made": moment}))
+    assert made.insert([(1,), (2,)]) == f"INSERT INTO `shop`.`stock` (`id`, `Made`) VALUES (1,{expected}),(2,{expected})"
+    assert Statements(plan(source, table)).insert([(1,)]) == "INSERT INTO `shop`.`stock` (`id`) VALUES (1)"
+
+
+def test_a_new_column_that_changes_in_every_update() -> None:
+    """At their side rows that do not know it keep it; one of which no statement tells is the target's own, and changes here."""
+    new = Column(name="changed", kind="datetime", sql_type="datetime")
+    table = target(ID, NAME, new, sets_itself=frozenset({2}))
+    source = Table(db="shop", name="stock", columns=(ID, NAME), key=(0,))
+    made = Statements(plan(source, table, {"changed": BERLIN}))
+    kept = ", `shop`.`stock`.`changed` = `shop`.`stock`.`changed` WHERE "
+    one: Pair = ((1, "a"), (1, "b"))
+    assert f"`name` = 'b'{kept}" in made.update([one])
+    assert f"`name` = v.column_2{kept}" in made.update([one, ((2, "a"), (2, "b"))])
+    assert "changed" not in Statements(plan(source, table)).update([one])
 
 
 @pytest.mark.parametrize(
