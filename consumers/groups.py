@@ -148,11 +148,8 @@ class Groups:
         if not self._lazy.empty:
             self._transaction(Progress(), (), fk_checks=True)
 
-    def _group(self, group: Sequence[Assembled], *, since: float = 0.0) -> None:
-        """Whole source transactions in one target transaction; one by one when one of them stops the direction.
-
-        since: when it was tried first, if it is tried again as its tables are not as they were.
-        """
+    def _group(self, group: Sequence[Assembled]) -> None:
+        """Whole source transactions in one target transaction; one by one when one of them stops the direction."""
         progress = Progress()
         changes: list[Change] = []
         try:
@@ -171,25 +168,25 @@ class Groups:
             if len(group) > 1:
                 for piece in group:
                     self._group([piece])
-            elif self._look_again(error, since):
-                self._group(group, since=since or time.monotonic())
+            elif self._look_again(error, group[0].record):
+                self._group(group)
             else:
                 raise self._stopped(error, group[0].record, changes) from error
 
-    def _look_again(self, error: ApplyError | pymysql.err.MySQLError, since: float) -> bool:
+    def _look_again(self, error: ApplyError | pymysql.err.MySQLError, record: TransactionRecord) -> bool:
         """Whether a transaction that does not fit the target's tables may fit them as they are now.
 
         Somebody has altered them, and what that means for rows on their way is known once the statement has come back to us.
         """
         code = error.code if isinstance(error, ApplyError) else error.args[0] if error.args else 0
-        waits = time.monotonic() - since < STRUCTURE_SECONDS if since else True
-        if code not in _STRUCTURE or not waits:
-            return False
-        news = self._own.catch_up()
-        if since and not (news or self._own.carried):
-            return False
-        self._tables.forget()
-        return True
+        waited = self._own.waited(record) if code in _STRUCTURE else STRUCTURE_SECONDS
+        if waited < STRUCTURE_SECONDS:
+            news = self._own.catch_up()
+            if news or self._own.carried or not waited:
+                self._tables.forget()
+                return True
+        self._own.give_up()
+        return False
 
     def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
         """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
@@ -242,6 +239,8 @@ class Groups:
                 self._committed(total)
         except (ApplyError, pymysql.err.MySQLError) as error:
             self._check_stop(error)
+            if self._look_again(error, record):  # its first pieces are gone from here: all of it comes once more
+                raise Repeat("a row does not fit the target's tables; its transaction is done again") from error
             raise self._stopped(error, record, changes) from error
 
     def _skip(self, piece: Assembled) -> None:

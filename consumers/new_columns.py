@@ -25,7 +25,7 @@ def implicit_default(column: Column) -> str:
 
 
 def then(column: Column, moment: Moment) -> str:
-    """Of a column whose default is CURRENT_TIMESTAMP: what that was when it was added; a DATETIME has the time of the client's zone."""
+    """Of a column whose default is CURRENT_TIMESTAMP: what that was as it was added, for a DATETIME in the client's zone."""
     seconds, rest = divmod(moment.executed_at, 1_000_000)
     text = f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
     if digits := digits_of(column):

@@ -32,6 +32,7 @@ class OwnStatements:
         self.carried = any(direction.ddl for direction in topology.directions_from(side))
         self._stream: str | None = None  # None: the side's producer has never run
         self._met = (0, 0)  # the last transaction's sequence, and what it had seen
+        self._waits = (0, 0.0)  # the sequence of one that does not fit, and since when: also over new starts of the applier
 
     def begin(self) -> None:
         """The applier starts, and goes on from where its target stands. Raises Unreachable."""
@@ -68,6 +69,18 @@ class OwnStatements:
         if self.assigned:
             self._add(self._read())
         return True
+
+    def waited(self, record: TransactionRecord) -> float:
+        """For how many seconds a transaction has waited for what makes it fit; 0 at the first time."""
+        sequence, since = self._waits
+        if sequence == record.sequence:
+            return time.monotonic() - since
+        self._waits = record.sequence, time.monotonic()
+        return 0.0
+
+    def give_up(self) -> None:
+        """It waits no more: when it comes again, somebody has done something about it."""
+        self._waits = (0, 0.0)
 
     def _look_at_stream(self) -> bool:
         """Find out which stream our side's is; tells whether it is another one, for which everything is to be read again."""

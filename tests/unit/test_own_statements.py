@@ -7,7 +7,7 @@ from bisync_topology.topology import Topology
 from consumers.own_statements import OwnStatements
 from schemas.framing import frame
 from schemas.list_records import encode_ddl
-from schemas.records import DdlEvent
+from schemas.records import DdlEvent, TransactionRecord
 
 VALUE = encode_ddl(DdlEvent(7, 0, "DROP TABLE t", "shop", 0, "", (255, 255, 255), ("shop.t",)))
 
@@ -37,6 +37,25 @@ def test_a_statement_of_another_version_stops_the_direction(value: bytes) -> Non
     error = raised.value
     assert (error.code, error.where.topic, error.where.offset) == ("undecodable", "shop.east", 4)
     assert error.hint == "run producers and appliers of one version"
+
+
+def transaction(sequence: int) -> TransactionRecord:
+    """One of the other side."""
+    return TransactionRecord(
+        sequence=sequence, piece=0, last=True, kind="rows", stream="s", gtid="u:1", committed_at=0, origin=None,
+        origin_sequence=0, origin_transactions=0, seen=0, fk_checks=True, barrier=0, events=(),
+    )  # fmt: skip
+
+
+def test_how_long_a_transaction_has_waited() -> None:
+    """It is one clock over all its repeats, also in pieces; another transaction, or this one after `resume`, has its own."""
+    own = own_statements("east")
+    assert own.waited(transaction(7)) == 0
+    assert own.waited(transaction(7)) > 0
+    assert own.waited(transaction(8)) == 0
+    assert own.waited(transaction(8)) > 0
+    own.give_up()
+    assert own.waited(transaction(8)) == 0
 
 
 def test_statements_that_are_not_carried_are_not_read() -> None:
