@@ -65,6 +65,10 @@ class Orphans:
         """The transaction is committed, or stops the direction: when it is tried again, that is from the beginning."""
         self._refusals.of(0)
 
+    def forget_links(self) -> None:
+        """Structure has changed, or may have: what ties tables is read again."""
+        self._links.clear()
+
     @property
     def refusing(self) -> bool:
         """Whether the transaction is a repeat in which something is refused."""

@@ -38,7 +38,7 @@ from consumers.retention import Retention
 from consumers.schema_store import SchemaStore
 from consumers.structure import Structure
 from consumers.tables import AppliedTables
-from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS
+from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_STATEMENTS
 from consumers.target_rows import TargetRows
 from producers.checkpoint import read_checkpoint
 from schemas.list_records import transaction_decoder
@@ -75,6 +75,7 @@ class ApplierProcess:
         self.ownership = Ownership(topology, side, f"applier {side}", stop)
         self._list = (transactions_topic(topology.name, self.direction.from_), 0)
         self._connection: Connection[Any] | None = None
+        self._structure_connection: Connection[Any] | None = None  # on which tables are described
         self._fetcher: Fetcher | None = None
         self._refusals = Refusals()
         self._own = OwnStatements(topology, side)
@@ -87,6 +88,10 @@ class ApplierProcess:
         )
         with connection.cursor() as cursor:
             for statement in (*SESSION_STATEMENTS, f"SET SESSION wait_timeout = {LOCK_TIMEOUT}"):
+                cursor.execute(statement)
+        describing = self._structure_connection = connect(self.topology.sides[self.side].mysql)
+        with describing.cursor() as cursor:
+            for statement in STRUCTURE_STATEMENTS:
                 cursor.execute(statement)
         control = Control(connection, self.topology)
         rows = TargetRows(control, source)
@@ -132,7 +137,14 @@ class ApplierProcess:
             direction=self.directions[0],
             rows=rows,
             writer=writer,
-            tables=AppliedTables(self.topology, self.direction, SchemaStore(self.topology, source), connection, own.history),
+            tables=AppliedTables(
+                self.topology,
+                self.direction,
+                SchemaStore(self.topology, source),
+                describing,
+                own.history,
+                on_forget=writer.orphans.forget_links,
+            ),
             assembler=assembler,
             on_commit=fetcher.commit,
             skips=self._skips,
@@ -238,14 +250,16 @@ class ApplierProcess:
     def interrupt(self) -> None:
         """See worker.Work."""
         interrupt(self._connection)
+        interrupt(self._structure_connection)
 
     def close(self) -> None:
         """Give up the consumer and the connection; an open transaction is undone by the server."""
         if self._fetcher is not None:
             self._fetcher.close()
-        if self._connection is not None and self._connection.open:
-            self._connection.close()
-        self._fetcher = self._connection = None
+        for connection in (self._connection, self._structure_connection):
+            if connection is not None and connection.open:
+                connection.close()
+        self._fetcher = self._connection = self._structure_connection = None
 
 
 class _GapWatch:

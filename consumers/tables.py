@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -59,8 +60,11 @@ class AppliedTables:
         schemas: SchemaStore,
         connection: Connection[Any],
         history: History | None = None,
+        on_forget: Callable[[], None] | None = None,
     ) -> None:
-        """history: of the target's own statements, where the source gets them."""
+        """connection: one on which nothing else is done, see STRUCTURE_STATEMENTS. history: of the target's own statements, where
+        the source gets them. on_forget: called where what was made of tables is made anew.
+        """
         self._schemas = schemas
         self._connection = connection
         self._scope = Scope(direction.objects, control_schema=topology.control_schema)
@@ -68,6 +72,7 @@ class AppliedTables:
         self._forced = direction.from_ == topology.arbiter
         self._history = history or History()
         self._tables: dict[tuple[int, Known], AppliedTable] = {}
+        self._on_forget = on_forget
 
     def of(self, identity: int, record: TransactionRecord) -> AppliedTable:
         """The table of a schema id, for rows of a transaction, which says what its side knew of the target's statements.
@@ -83,6 +88,8 @@ class AppliedTables:
     def forget(self) -> None:
         """Structure has changed, or may have: what is known of the target's tables is read again."""
         self._tables.clear()
+        if self._on_forget is not None:
+            self._on_forget()
 
     def name(self, identity: int) -> str:
         """`db.table` of a schema id, whether or not its target fits."""

@@ -35,6 +35,10 @@ SESSION_STATEMENTS = (
 # Where rows are sent back: that a row is missing is told to the other side, and must hold until the commit. Gap locks see to it.
 JUDGING_STATEMENT = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
+# Tables are described on a connection of its own: within a transaction they would be as they were when it began, and nobody could
+# alter one that was looked at up to the commit. It holds no locks, and so may be idle for as long as a server lets it.
+STRUCTURE_STATEMENTS = ("SET SESSION lock_wait_timeout = 20", "SET SESSION wait_timeout = 31536000")
+
 # A rollback to a savepoint undoes nothing in these, so that a batch could be applied twice.
 _NOT_TRANSACTIONAL = ("MyISAM", "MRG_MYISAM", "MEMORY", "CSV", "ARCHIVE", "BLACKHOLE", "FEDERATED", "Aria")
 

@@ -166,6 +166,23 @@ def test_what_cannot_be_looked_at(unchecked: Applier) -> None:
     assert raised.value.code == "schema_mismatch" and "`p`" in raised.value.message
 
 
+def test_a_foreign_key_that_is_new(unchecked: Applier) -> None:
+    """What ties tables is read once, and again where structure may have changed."""
+    parent = unchecked.statements("id int PRIMARY KEY")
+    child = applied(unchecked.statements("id int PRIMARY KEY, p int, KEY (p)"))
+    look = looking(unchecked)
+    write(unchecked, look, change(child, None, (10, 7)))
+    look.check()
+    unchecked.cursor.connection.rollback()
+    unchecked.as_admin(f"ALTER TABLE {child.name} ADD FOREIGN KEY (p) REFERENCES {parent.plan.target.full_name} (id)")
+    look.begin(2, fk_checks=False)
+    look.forget_links()
+    write(unchecked, look, change(child, None, (11, 7)))
+    with pytest.raises(Repeat):
+        look.check()
+    unchecked.cursor.connection.rollback()
+
+
 @pytest.mark.parametrize(
     ("type_", "values"),
     [

@@ -7,8 +7,9 @@ from appliers import Applier, same
 from bisync_topology.errors import ApplyError
 from bisync_topology.topology import Policy
 from consumers.conflict import ConflictType, LocalRow, Rules, decide
+from consumers.drift import Moment
 from consumers.statements import Statements
-from consumers.target import plan, read_table
+from consumers.target import STRUCTURE_STATEMENTS, plan, read_table
 from sandbox.instances import Sandbox
 from schemas.records import Row, RowEvent
 from schemas.tables import Table
@@ -104,6 +105,41 @@ def test_columns_that_the_source_lacks_keep_their_values(applier: Applier) -> No
     applier.run(f"UPDATE guard.{table.name} SET mine = 8 WHERE id = 1")
     assert applier.run(made.update([((0, 1), (1, 1)), ((0, 2), (1, 2))])) == 2
     assert applier.rows(made) == [(1, 8, 1), (2, 7, 1)]
+
+
+def test_rows_that_do_not_know_a_new_time(applier: Applier) -> None:
+    """They have that of the ALTER, in the zone of its client where the column has none, and keep it when they change."""
+    table = applier.table(
+        "id int PRIMARY KEY, n int, at datetime(3) DEFAULT CURRENT_TIMESTAMP(3) ON UPDATE CURRENT_TIMESTAMP(3), "
+        "stamp timestamp NOT NULL DEFAULT NOW() ON UPDATE NOW(), word varchar(30) DEFAULT 'CURRENT_TIMESTAMP'"
+    )
+    moment = Moment(1_767_322_800_123_456, "+02:00")
+    source = Table(db="guard", name="x", columns=table.columns[:2], key=(0,))
+    made = Statements(plan(source, table, dict.fromkeys(("at", "stamp", "word"), moment)))
+    assert applier.run(made.insert([(1, 0)])) == applier.run(made.insert([(2, 0)])) == 1
+    assert applier.run(made.insert([(3, 0), (4, 0)])) == 2
+    assert applier.run(made.update([((1, 0), (1, 1)), ((2, 0), (2, 1))])) == 2
+    assert applier.run(made.update([((3, 0), (3, 1))])) == 1
+    read = f"SELECT id, n, CAST(at AS CHAR), CAST(stamp AS CHAR), word FROM guard.{table.name} ORDER BY id"
+    then = ("2026-01-02 05:00:00.123", "2026-01-02 03:00:00", "CURRENT_TIMESTAMP")
+    assert applier.fetch(read) == [(1, 1, *then), (2, 1, *then), (3, 1, *then), (4, 0, *then)]
+    nowhere = Statements(plan(source, table, {"at": moment._replace(time_zone="No/Where")}))
+    assert applier.run(nowhere.insert([(5, 0)])) == 1
+    assert applier.fetch(f"SELECT CAST(at AS CHAR) FROM guard.{table.name} WHERE id = 5") == [("2026-01-02 03:00:00.123",)]
+
+
+def test_who_describes_a_table_holds_nobody_up(applier: Applier, servers: Sandbox) -> None:
+    """It may be altered at once, and is then described as it is."""
+    name = applier.table("id int PRIMARY KEY").name
+    applier.cursor.connection.commit()
+    with servers.east.connect("guard", "guard") as describing, describing.cursor() as cursor:
+        for statement in STRUCTURE_STATEMENTS:
+            cursor.execute(statement)
+        assert len(read_table(describing, "guard", name).columns) == 1
+        applier.as_admin("SET SESSION lock_wait_timeout = 2")
+        applier.as_admin(f"ALTER TABLE guard.{name} ADD n int")
+        applier.as_admin("SET SESSION lock_wait_timeout = DEFAULT")
+        assert len(read_table(describing, "guard", name).columns) == 2
 
 
 def test_wide_rows_and_long_values(applier: Applier) -> None:
