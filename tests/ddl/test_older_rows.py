@@ -122,6 +122,7 @@ def test_rows_of_a_side_that_holds_the_statement(older: Cluster) -> None:
 def test_a_stream_that_is_begun_anew(older: Cluster) -> None:
     """Statements of the older stream have sequences beyond what rows have seen of the new one, and say nothing of them."""
     play_unlogged(older, DB, "CREATE TABLE anew (id INT PRIMARY KEY)")
+    app(older, "east", "".join(f"INSERT INTO anew VALUES ({n}); " for n in range(50)))
     app(older, "east", "TRUNCATE TABLE anew; INSERT INTO anew VALUES (1)")
     settle(older)
     app(older, "west", "INSERT INTO anew VALUES (2)")
