@@ -273,9 +273,9 @@ DELETE FROM {c}.conflicts WHERE topology = %s AND source_side = %s AND at < %s A
  ORDER BY at LIMIT %s;
 
 -- name: list_conflicts
--- Newest first; an absent filter is NULL or empty.
+-- Newest first; an absent filter is NULL or empty. Read in the key's order: rows of many MB are not to be sorted (1038).
 SELECT id, at, source_side, table_name, row_key, type, policy, decision, before_image, incoming_image, local_rows, gtid,
- list_offset, committed_at, resolution FROM {c}.conflicts WHERE topology = %s AND (%s IS NULL OR source_side = %s)
+ list_offset, committed_at, resolution FROM {c}.conflicts FORCE INDEX (PRIMARY) WHERE topology = %s AND (%s IS NULL OR source_side = %s)
  AND (%s IS NULL OR table_name LIKE %s) AND (%s = '' OR FIND_IN_SET(type, %s)) AND (%s = '' OR FIND_IN_SET(decision, %s))
  ORDER BY id DESC LIMIT %s;
 
