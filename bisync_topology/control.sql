@@ -294,14 +294,14 @@ UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s
  AND sequence = %s;
 
 -- name: open_ddls
--- Those that are held, and the one that was begun, in order.
+-- Those that are held, and the one that was begun.
 SELECT id, state, decision, tables, event, sequence, gtid, connection_id, log_place, why FROM {c}.ddl_log
- WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running') ORDER BY sequence;
+ WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running');
 
 -- name: list_ddl
 -- Newest first; an absent filter is NULL or empty.
-SELECT id, at, source_side, statement, state, why, connection_id FROM {c}.ddl_log WHERE topology = %s
- AND (%s IS NULL OR source_side = %s) AND (%s = '' OR FIND_IN_SET(state, %s)) ORDER BY id DESC LIMIT %s;
+SELECT id, at, source_side, statement, state, why, connection_id FROM {c}.ddl_log FORCE INDEX (PRIMARY)
+ WHERE topology = %s AND (%s IS NULL OR source_side = %s) AND (%s = '' OR FIND_IN_SET(state, %s)) ORDER BY id DESC LIMIT %s;
 
 -- name: read_ddl
 SELECT id, at, source_side, statement, state, why, connection_id, gtid, stream, decision, tables, event FROM {c}.ddl_log

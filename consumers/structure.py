@@ -111,7 +111,7 @@ class Structure:
         """Read what is held, and what was begun."""
         rows = self._control.execute("open_ddls", self._topology.name, self._direction.from_, self._stream)
         self._control.connection.commit()
-        self._open = {row[5]: _open(row) for row in rows}
+        self._open = {each.sequence: each for each in sorted(map(_open, rows), key=lambda each: each.sequence)}
         self._ownership.report.detail["held"] = sum(each.state is State.HELD for each in self._open.values())
 
     @property

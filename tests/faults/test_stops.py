@@ -88,9 +88,9 @@ def test_a_row_that_the_target_refuses(loaded: tuple[Cluster, Load], column: str
 
 
 def test_a_column_added_by_hand_under_load(loaded: tuple[Cluster, Load]) -> None:
-    """ALTER TABLE at one side while both write: it is drift, and rows with a value in the column stop until the other side has it.
+    """ALTER TABLE at one side while both write: it is drift, and rows with a value in the column stop.
 
-    Run there too it is drift once more, and nothing is lost.
+    They go on once the other side has it. Run there too it is drift once more, and nothing is lost.
     """
     cluster, load = loaded
     alter = "ALTER TABLE shop.counters ADD COLUMN colour VARCHAR(10) NOT NULL DEFAULT 'blue'"
