@@ -1,1 +1,21 @@
-"""Makes `tests` importable, so that folders share a harness: `from faults.harness import Cluster`."""
+"""Makes `tests` importable, so that folders share a harness: `from faults.harness import Cluster`. Keeps the long tests for later.
+
+A test that is marked `long` is another form of one that every run has. `make test-long` runs them too; elsewhere pytest's
+closing line counts them as deselected.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is long, unless BISYNC_TEST_LONG is set."""
+    if os.environ.get("BISYNC_TEST_LONG"):
+        return
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]

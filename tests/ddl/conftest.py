@@ -18,7 +18,7 @@ def ddl_servers() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.fixture(scope="module", params=SIDES)
+@pytest.fixture(scope="module", params=[SIDES[0], pytest.param(SIDES[1], marks=pytest.mark.long)])
 def carrying(ddl_servers: Sandbox, request: pytest.FixtureRequest) -> Iterator[tuple[Cluster, str]]:
     """A topology of the scenarios that are to be played, and the side whose DDL is carried: each in turn."""
     source: str = request.param

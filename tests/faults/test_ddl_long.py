@@ -74,6 +74,7 @@ def test_a_statement_that_waits_for_others(long_cluster: Cluster) -> None:
     assert rows(cluster, "east", "shop", "t") == rows(cluster, "west", "shop", "t")
 
 
+@pytest.mark.long
 def test_how_far_a_statement_is(long_cluster: Cluster) -> None:
     """Where the server counts its stages, `status` tells of them."""
     cluster = long_cluster

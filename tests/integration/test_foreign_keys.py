@@ -83,7 +83,7 @@ def test_a_parent_goes_while_a_child_comes(world: World) -> None:
         assert rows(world, child, "east") == ((10, 1),) and rows(world, parent, "east") == ((1, 7), (30, 0))
 
 
-@pytest.mark.parametrize("policy", [None, "overwrite"])
+@pytest.mark.parametrize("policy", [None, pytest.param("overwrite", marks=pytest.mark.long)])
 def test_the_direction_stops(world: World, policy: str | None) -> None:
     """The source cannot win: the direction stops before the transaction, and goes on once the parent is back."""
     parent, child = family(world, policy=policy)
@@ -101,6 +101,7 @@ def test_the_direction_stops(world: World, policy: str | None) -> None:
     assert [each[-1] for each in found(world)] == ["source", "source"]
 
 
+@pytest.mark.long
 def test_the_conflict_stops_a_delete(world: World) -> None:
     """A parent that has a child here is not deleted, and what is on record says why."""
     parent, child = family(world, "ON DELETE CASCADE")
@@ -170,6 +171,7 @@ def test_what_a_refused_change_leaves_without_a_parent(world: World) -> None:
     assert found(world) == [(table, {"id": key}, "foreign_key", "target") for table, key in refused]
 
 
+@pytest.mark.long
 def test_text_and_composite_keys(world: World) -> None:
     """Keys are compared as the parent's collation does; a NULL in a key refers to nothing; a parent's key need not be unique."""
     columns = "id INT PRIMARY KEY, land VARCHAR(9) COLLATE utf8mb4_0900_ai_ci, town VARCHAR(9)"
@@ -216,6 +218,7 @@ def test_sides_that_converge(world: World) -> None:
     assert found(world, "east") == [(parent, {"id": 3}, "foreign_key", "target"), (child, {"id": 21}, "foreign_key", "target")]
 
 
+@pytest.mark.long
 def test_a_row_that_gives_way_has_children(world: World) -> None:
     """A row that `overwrite` would take out of the way is a parent here: that too is refused."""
     family(
@@ -233,7 +236,7 @@ def test_a_row_that_gives_way_has_children(world: World) -> None:
     assert found(world) == [(code, {"id": 20}, "insert_unique", "source"), (code, {"id": 10}, "foreign_key", "pending")]
 
 
-@pytest.mark.parametrize("policy", [None, "ignore"])
+@pytest.mark.parametrize("policy", [pytest.param(None, marks=pytest.mark.long), "ignore"])
 def test_a_transaction_in_pieces(world: World, policy: str | None) -> None:
     """More rows than a piece has: what is refused at its end is known when all of it is read and done again."""
     parent, child = family(world, "ON UPDATE CASCADE", policy=policy)

@@ -90,6 +90,7 @@ BY_SOURCE = {1: 111, 2: 22, 4: 44, 5: 55, 6: 66}
 BY_TARGET = {1: 111, 2: -2, 3: -3, 4: 44, 5: -5, 6: 66}
 
 
+@pytest.mark.long
 def test_each_by_its_id(world: World) -> None:
     """Exactly what was before the transaction is applied; what is resolved is stored at once, shown, and applied by `resume`.
 
@@ -134,7 +135,7 @@ def test_each_by_its_id(world: World) -> None:
     assert "west-17" in world.run("conflicts", "resolve", "17", "--use", "target", expect=2)
 
 
-@pytest.mark.parametrize(("use", "left"), [("source", BY_SOURCE), ("target", BY_TARGET)])
+@pytest.mark.parametrize(("use", "left"), [("source", BY_SOURCE), pytest.param("target", BY_TARGET, marks=pytest.mark.long)])
 def test_in_bulk(world: World, use: str, left: dict[int, int]) -> None:
     """By the filters of `conflicts list`: how many were stored is said, and conflicts that do not fit are left alone."""
     table = items(world)
@@ -162,7 +163,10 @@ def decided(world: World, source: str, target: str, use: str) -> None:
         eventually(lambda: world.direction(source)["lag_events"] == 0 or world.direction(source)["error"] is not None, world.said)
 
 
-@pytest.mark.parametrize(("use", "other", "left"), [("source", "target", BY_SOURCE), ("target", "source", BY_TARGET)])
+@pytest.mark.parametrize(
+    ("use", "other", "left"),
+    [pytest.param("source", "target", BY_SOURCE, marks=pytest.mark.long), ("target", "source", BY_TARGET)],
+)
 def test_both_sides_hold_the_chosen_rows(world: World, use: str, other: str, left: dict[int, int]) -> None:
     """Decided for the target, its rows are sent back: whichever side is right, both end with its rows, and no conflict is left.
 
@@ -183,6 +187,7 @@ def test_both_sides_hold_the_chosen_rows(world: World, use: str, other: str, lef
         assert {n: qty for n, qty in quantities(world, table, side).items() if n != 3} == {n: left[n] for n in left if n != 3}
 
 
+@pytest.mark.long
 def test_a_way_back_there_is_none(world: World) -> None:
     """Where no direction carries the table back, deciding for the target is refused, with what to do by hand."""
     table = items(world)
@@ -200,6 +205,7 @@ def test_a_way_back_there_is_none(world: World) -> None:
     eventually(lambda: quantities(world, table) == {1: 2}, world.said)
 
 
+@pytest.mark.long
 def test_rows_that_were_mended_meanwhile(world: World) -> None:
     """A repair by hand followed by `resume` works; and what was resolved holds although the change would fit by then."""
     table = items(world)
