@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from consumers.drift import Moment, digits_of
+from consumers.converters import digits_of
+from consumers.drift import Moment
 from schemas.literals import quote_text
 from schemas.tables import Column
 from schemas.values import labels_of

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bisync_topology.errors import ApplyError
-from consumers.drift import NOTHING, Changes, History, Moment, adapt, added, converter
+from consumers.converters import converter
+from consumers.drift import NOTHING, Changes, History, Moment, adapt, added
 from schemas.records import DdlEvent, RowEvent
 from schemas.tables import Column, Table
 
