@@ -1,4 +1,4 @@
-"""Makes `tests` importable, so that folders share a harness: `from faults.harness import Cluster`. Keeps the long tests for later.
+"""Makes `tests` importable, so that folders share a harness. Keeps the long tests for later.
 
 A test that is marked `long` is another form of one that every run has. `make test-long` runs them too; elsewhere pytest's
 closing line counts them as deselected.
