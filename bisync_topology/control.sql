@@ -298,6 +298,14 @@ UPDATE {c}.ddl_log SET state = %s, why = %s, decision = NULL WHERE topology = %s
 SELECT id, state, decision, tables, event, sequence, gtid, connection_id, log_place, why FROM {c}.ddl_log
  WHERE topology = %s AND source_side = %s AND stream = %s AND state IN ('held', 'running');
 
+-- name: held_sequences
+SELECT sequence FROM {c}.ddl_log WHERE topology = %s AND source_side = %s AND state = 'held' AND stream <> 'local';
+
+-- name: leave_held
+-- Of a direction that is begun anew: they will never be run.
+UPDATE {c}.ddl_log SET state = 'skipped', why = CONCAT('its stream was begun anew; ', why), decision = NULL
+ WHERE topology = %s AND source_side = %s AND state IN ('held', 'running') AND stream <> 'local';
+
 -- name: list_ddl
 -- Newest first; an absent filter is NULL or empty.
 SELECT id, at, source_side, statement, state, why, connection_id FROM {c}.ddl_log FORCE INDEX (PRIMARY)

@@ -71,6 +71,7 @@ def _begin_stream(topology: Topology, source: str, connection: Connection[Any]) 
     """Write the checkpoint of a new stream that begins at the server's present position; fences what ran before."""
     server = read_server(connection)
     before = read_checkpoint(topology, source)
+    held = Control(connection, topology).execute("held_sequences", topology.name, topology.other(source))
     checkpoint = Checkpoint(
         stream=uuid.uuid4().hex,
         sequence=0,
@@ -79,6 +80,7 @@ def _begin_stream(topology: Topology, source: str, connection: Connection[Any]) 
         file=server.file,
         pos=server.pos,
         server_uuid=server.uuid,
+        held=tuple(sequence for (sequence,) in held),
     )
     stop = threading.Event()
     outbox = Outbox(topology, source, backoff=Backoff(stop, what="init", report=Report()), stop=stop)
@@ -104,6 +106,7 @@ def _begin_progress(topology: Topology, source: str, connection: Connection[Any]
     control.execute("delete_applied", topology.name, source)
     control.execute("delete_offsets", topology.name, source)
     control.execute("leave_pending", now_us(), topology.name, source)
+    control.execute("leave_held", topology.name, source)
     control.execute("insert_applied", topology.name, source, stream, now_us())
     for (name, partition), offset in ends.items():
         control.execute("write_offset", topology.name, source, name, partition, offset)

@@ -2,8 +2,7 @@
 
 Consecutive source transactions share a target transaction, never split, never reordered. A transaction in pieces has one of
 its own that stays open until its last piece. Statements that change structure and transactions to be skipped stand alone.
-What has no rows to write (dropped, out of scope) moves progress lazily, as progress rows of both sides would otherwise answer
-each other for ever.
+What has no rows to write moves progress lazily (consumers/passing.py).
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import pymysql.err
 import structlog
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from bisync_topology import failpoints
 from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, ConflictStop, Repeat, classify, rule_for
 from consumers.apply import Writer, refused
 from consumers.assemble import Assembled, Assembler, TopicPartition
 from consumers.changes import Change, Unfinished, changes_of
 from consumers.own_statements import OwnStatements
+from consumers.passing import Passing
 from consumers.progress import Progress
 from consumers.records import ways_out
 from consumers.structure import Outcome, Structure
@@ -42,9 +41,6 @@ GROUP_BYTES = 8 << 20  # of their events
 GROUP_PIECES = 2000  # source transactions of one
 ACT_SECONDS = 1.0  # between two looks at what was decided
 STRUCTURE_SECONDS = 10.0  # how long a row that does not fit waits for what is to be known of the target's own statements
-LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
-
-
 _STRUCTURE = ("schema_mismatch", "table_missing", 1054, 1136, 1146, 1364)  # codes of what does not fit, ours and MySQL's
 
 
@@ -68,16 +64,12 @@ class Groups:
         self._rows = rows
         self._writer = writer
         self._tables = tables
-        self._assembler = assembler
-        self._on_commit = on_commit
+        self._passing = Passing(writer, assembler, on_commit)
         self._skips = skips
         self._structure = structure
         self._own = own
         self._acted = 0.0
         self._passed = ""  # GTID of the last transaction that was skipped
-        self._lazy = Progress()  # passed, but not written yet
-        self._lazy_since = 0.0
-        self._repeated = 0  # of the assembler's count, what is written
         self._midway = False  # the last piece was not its transaction's last
         self._skipped_tables: set[str] = set()  # of the skipped transaction that is being passed
         self._open: Progress | None = None  # of a transaction in pieces whose end has not come
@@ -136,7 +128,7 @@ class Groups:
 
     def write_progress_when_due(self) -> None:
         """Write lazy progress that has waited long enough."""
-        if not self._lazy.empty and self.between and time.monotonic() - self._lazy_since > LAZY_SECONDS:
+        if self._passing.due and self.between:
             self.write_progress()
 
     def keep_alive(self) -> None:
@@ -145,7 +137,7 @@ class Groups:
 
     def write_progress(self) -> None:
         """Write lazy progress now."""
-        if not self._lazy.empty:
+        if not self._passing.empty:
             self._transaction(Progress(), (), fk_checks=True)
 
     def _group(self, group: Sequence[Assembled]) -> None:
@@ -190,7 +182,7 @@ class Groups:
 
     def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
         """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
-        total = self._with_lazy(progress)
+        total = self._passing.total(progress)
         retries = Retrying(
             retry=retry_if_exception(_to_be_repeated),
             wait=wait_random_exponential(multiplier=0.02, max=2.0),
@@ -200,10 +192,10 @@ class Groups:
         )
         for attempt in retries:
             with attempt:
-                self._begin(total, fk_checks=fk_checks)
+                self._passing.begin(total, fk_checks=fk_checks)
                 self._writer.write(changes)
                 self._writer.commit(total)
-        self._committed(total)
+        self._passing.committed(total)
 
     def _piece(self, piece: Assembled) -> None:
         """One piece of a transaction in pieces: the target's transaction stays open until the last of them."""
@@ -227,8 +219,8 @@ class Groups:
                     transactions=1,
                     seen=record.seen,
                 )
-                self._open, self._open_rows = self._with_lazy(head), 0
-                self._begin(self._open, fk_checks=record.fk_checks)
+                self._open, self._open_rows = self._passing.total(head), 0
+                self._passing.begin(self._open, fk_checks=record.fk_checks)
             self._open.merge(progress)
             self._open_rows += progress.rows
             self._writer.write(changes)
@@ -236,7 +228,7 @@ class Groups:
                 self._rows.add_rows(self._open_rows)
                 self._writer.commit(self._open)
                 total, self._open = self._open, None
-                self._committed(total)
+                self._passing.committed(total)
         except (ApplyError, pymysql.err.MySQLError) as error:
             self._check_stop(error)
             if self._look_again(error, record):  # its first pieces are gone from here: all of it comes once more
@@ -255,14 +247,14 @@ class Groups:
             return
         tables = tuple(sorted(self._skipped_tables))
         self._skipped_tables.clear()
-        total = self._with_lazy(progress)
+        total = self._passing.total(progress)
         statement = self._statement_of(piece)
-        self._begin(total, fk_checks=record.fk_checks)
+        self._passing.begin(total, fk_checks=record.fk_checks)
         self._writer.conflicts.skipped(record, tables)
         if statement is not None:
             self._structure.write(statement)
         self._writer.commit(total)
-        self._committed(total)
+        self._passing.committed(total)
         if statement is not None:
             self._structure.written(statement)
         self._passed = record.gtid  # CREATE TABLE … SELECT has one for the statement and for its rows
@@ -292,11 +284,11 @@ class Groups:
             self._pass(progress)
             return
         progress.transactions = int(outcome.verdict.state == "applied")
-        total = self._with_lazy(progress)
-        self._begin(total, fk_checks=True)
+        total = self._passing.total(progress)
+        self._passing.begin(total, fk_checks=True)
         self._structure.write(outcome)
         self._writer.commit(total)
-        self._committed(total)
+        self._passing.committed(total)
         self._structure.written(outcome)
         self._tables.forget()
 
@@ -333,28 +325,9 @@ class Groups:
 
     def _pass(self, progress: Progress) -> None:
         """Nothing to write but progress: lazily, unless a barrier has arrived, for which somebody waits."""
-        if self._lazy.empty:
-            self._lazy_since = time.monotonic()
-        self._lazy.merge(progress)
+        self._passing.add(progress)
         if progress.barrier and self.between:
             self.write_progress()
-
-    def _with_lazy(self, progress: Progress) -> Progress:
-        """What a commit of `progress` writes, with what was passed before it."""
-        total = Progress()
-        for part in (self._lazy, progress):
-            if not part.empty:
-                total.merge(part)
-        return total
-
-    def _begin(self, total: Progress, *, fk_checks: bool) -> None:
-        self._writer.begin(total, self._assembler.repeated - self._repeated, fk_checks=fk_checks)
-
-    def _committed(self, total: Progress) -> None:
-        self._lazy = Progress()
-        self._repeated = self._assembler.repeated
-        self._on_commit(total.positions)
-        failpoints.reach("applier.after_kafka_commit")
 
     def _check_stop(self, error: ApplyError | pymysql.err.MySQLError) -> None:
         """Undo what was begun; an outage, which repeating mends, goes on to the caller."""

@@ -154,11 +154,16 @@ class Structure:
 
     def pass_over(self, event: DdlEvent, record: TransactionRecord) -> Outcome:
         """A statement is skipped; one that was begun may have been done all the same."""
-        why = "its transaction was skipped"
+        state, why = State.SKIPPED, "its transaction was skipped"
         with closing(self._session()) as session:
             session.take_lock(self._watch, self._tick)
-            done = self._was_run(self._open.get(record.sequence), log_end(session.connection))
-        state = State.APPLIED if done else State.SKIPPED
+            try:
+                if self._was_run(self._open.get(record.sequence), log_end(session.connection)):
+                    state, why = State.APPLIED, "it was run before its transaction was skipped"
+            except (CaptureError, pymysql.err.OperationalError) as error:
+                if classify(error) is not Category.STOP:
+                    raise
+                why = f"{why}; whether it was run before is not known: {words(error)}"
         return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=Verdict(state=state, why=why))
 
     def write(self, outcome: Outcome) -> None:

@@ -145,3 +145,4 @@ def test_a_stream_that_is_begun_anew(older: Cluster) -> None:
         app(older, "west", "INSERT INTO anew VALUES (7)")
     assert_same(older, "anew")
     assert older.sql("west", f"SELECT id FROM {DB}.anew") == [(6,)]
+    assert not older.sql("west", "SELECT id FROM bisync.ddl_log WHERE state IN ('held', 'running')")

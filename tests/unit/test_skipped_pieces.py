@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_passed(skipped: Assembled, tables: tuple[str, ..
 @pytest.mark.parametrize("dropped", [False, True])
 def test_progress_waits_for_the_last_piece(monkeypatch: pytest.MonkeyPatch, dropped: bool) -> None:
     """A transaction in pieces that is skipped, or dropped, is passed as a whole: no progress is written in its middle."""
-    monkeypatch.setattr("consumers.groups.LAZY_SECONDS", -1.0)
+    monkeypatch.setattr("consumers.passing.LAZY_SECONDS", -1.0)
     target = Target()
     passing = groups(target, GTID)
     values = () if dropped else (frame(1) + b"\x0e\0",)

@@ -1,0 +1,64 @@
+"""What was passed and is not written yet, and the frame of the target transaction that writes it.
+
+What has no rows to write (dropped, out of scope) moves progress lazily, with the next transaction that has some or after a while,
+as progress rows of both sides would otherwise answer each other for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bisync_topology import failpoints
+from consumers.apply import Writer
+from consumers.assemble import Assembler, TopicPartition
+from consumers.progress import Progress
+
+LAZY_SECONDS = 1.0  # how long progress without rows may stay unwritten
+
+
+class Passing:
+    """One direction's unwritten progress."""
+
+    def __init__(self, writer: Writer, assembler: Assembler, on_commit: Callable[[dict[TopicPartition, int]], None]) -> None:
+        self._writer = writer
+        self._assembler = assembler
+        self._on_commit = on_commit
+        self._lazy = Progress()
+        self._since = 0.0
+        self._repeated = 0  # of the assembler's count, what is written
+
+    @property
+    def empty(self) -> bool:
+        """Everything that was passed is written."""
+        return self._lazy.empty
+
+    @property
+    def due(self) -> bool:
+        """Whether what waits has waited long enough."""
+        return not self._lazy.empty and time.monotonic() - self._since > LAZY_SECONDS
+
+    def add(self, progress: Progress) -> None:
+        """Pass what writes nothing."""
+        if self._lazy.empty:
+            self._since = time.monotonic()
+        self._lazy.merge(progress)
+
+    def total(self, progress: Progress) -> Progress:
+        """What a commit of `progress` writes, with what was passed before it."""
+        total = Progress()
+        for part in (self._lazy, progress):
+            if not part.empty:
+                total.merge(part)
+        return total
+
+    def begin(self, total: Progress, *, fk_checks: bool) -> None:
+        """See Writer.begin."""
+        self._writer.begin(total, self._assembler.repeated - self._repeated, fk_checks=fk_checks)
+
+    def committed(self, total: Progress) -> None:
+        """The target has committed it; Kafka is told."""
+        self._lazy = Progress()
+        self._repeated = self._assembler.repeated
+        self._on_commit(total.positions)
+        failpoints.reach("applier.after_kafka_commit")
