@@ -22,6 +22,7 @@ def ddl_servers() -> Iterator[Sandbox]:
 def carrying(ddl_servers: Sandbox, request: pytest.FixtureRequest) -> Iterator[tuple[Cluster, str]]:
     """A topology of the scenarios that are to be played, and the side whose DDL is carried: each in turn."""
     source: str = request.param
-    names = {item.callspec.params.get("name", "") for item in request.session.items if hasattr(item, "callspec")}
+    ours = [item for item in request.session.items if item.path == request.path and hasattr(item, "callspec")]
+    names = {item.callspec.params.get("name", "") for item in ours}
     with open_topology(ddl_servers, f"ddl-{source}", source, sorted(names - {""})) as cluster:
         yield cluster, source
