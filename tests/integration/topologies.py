@@ -126,8 +126,12 @@ class World:
         )
 
     def direction(self, source: str = "east") -> dict[str, Any]:
-        """One direction's part of what is told without Kafka."""
-        return next(each for each in self.told()["directions"] if each["from"] == source)
+        """One direction's part of the status."""
+        return next(each for each in self.status()["directions"] if each["from"] == source)
+
+    def states(self) -> dict[str, str]:
+        """The state of each direction, by its source."""
+        return {each["from"]: each["state"] for each in self.told()["directions"]}
 
     def up(self, **environ: str) -> "subprocess.Popen[str]":
         """Start `up` and wait until everything runs."""
@@ -190,12 +194,12 @@ def both_paused(world: World) -> None:
     """What each side writes from now on meets what the other has written."""
     for source, target in (("east", "west"), ("west", "east")):
         world.run("pause", source, target)
-    eventually(lambda: {world.direction(side)["state"] for side in world.sides} == {"paused"}, world.said)
+    eventually(lambda: set(world.states().values()) == {"paused"}, world.said)
 
 
 def failed(world: World) -> dict[str, object]:
     """The error of the direction into west, once it has failed."""
-    eventually(lambda: world.direction("east")["state"] == "failed", world.said)
+    eventually(lambda: world.states()["east"] == "failed", world.said)
     error: dict[str, object] = world.direction("east")["error"]
     return error
 
