@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,14 @@ def file_of(ctx: click.Context) -> Path:
 def side_argument(name: str) -> Callable[[Any], Any]:
     """The decorator of an argument that is a side."""
     return click.argument(name, shell_complete=complete_side, metavar=name.rstrip("_").upper())
+
+
+def put_out(output: str, found: Any, show: Callable[[Any], None]) -> None:
+    """Print what was found: as JSON for `-o json`, else as `show` does it for people."""
+    if output == "json":
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        show(found)
 
 
 OUTPUT = click.option(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from bisync_topology.command_options import OUTPUT, complete_side, topology_of
+from bisync_topology.command_options import OUTPUT, complete_side, put_out, topology_of
 
 
 @click.group()
@@ -60,10 +58,7 @@ def conflicts_list(
 
     wanted = records.Filter(from_=from_, to=to, table=table, types=types, decisions=decisions, limit=limit)
     found = records.find(topology_of(ctx), wanted)
-    if output == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        records.show_list(found)
+    put_out(output, found, records.show_list)
 
 
 @conflicts.command("show")
@@ -80,10 +75,7 @@ def conflicts_show(ctx: click.Context, identity: str, output: str) -> None:
     from bisync_topology import conflicts as records
 
     conflict = records.read(topology_of(ctx), identity)
-    if output == "json":
-        click.echo(json.dumps(conflict, indent=2, ensure_ascii=False))
-    else:
-        records.show_one(conflict)
+    put_out(output, conflict, records.show_one)
 
 
 @conflicts.command("resolve")

@@ -15,7 +15,7 @@ from bisync_topology import record_ids
 from bisync_topology.conflict_json import conflict_json
 from bisync_topology.errors import CheckFailed, UsageError
 from bisync_topology.object_patterns import parse
-from bisync_topology.sides import open_control
+from bisync_topology.sides import check_sides, newest, open_control
 from bisync_topology.topology import Topology
 
 _COLUMNS = (  # of list_conflicts and read_conflict
@@ -42,7 +42,7 @@ def find(topology: Topology, wanted: Filter) -> list[dict[str, Any]]:
 
     Raises UsageError for a side that there is not and a pattern that is none, Unreachable, CheckFailed where nothing has run.
     """
-    check_sides(topology, wanted)
+    check_sides(topology, wanted.from_, wanted.to)
     arguments = (
         topology.name,
         wanted.from_,
@@ -52,14 +52,7 @@ def find(topology: Topology, wanted: Filter) -> list[dict[str, Any]]:
         *2 * (",".join(wanted.decisions),),
         wanted.limit or 2**62,
     )
-    found: list[tuple[int, int, dict[str, Any]]] = []
-    for side in topology.sides:
-        if wanted.to in (None, side):
-            with open_control(topology, side) as control:
-                rows = control.execute("list_conflicts", *arguments)
-            found += [(row[1], row[0], _as_json(side, row)) for row in rows]
-    found.sort(key=lambda each: each[:2], reverse=True)
-    return [each for _, _, each in found][: wanted.limit or None]
+    return [_as_json(side, row) for side, row in newest(topology, wanted.to, wanted.limit, "list_conflicts", *arguments)]
 
 
 def read(topology: Topology, identity: str) -> dict[str, Any]:
@@ -75,13 +68,6 @@ def read(topology: Topology, identity: str) -> dict[str, Any]:
 def parse_id(topology: Topology, identity: str) -> tuple[str, int]:
     """`west-17` → (west, 17). Raises UsageError."""
     return record_ids.parse_id(topology, identity, what="a conflict", lister="conflicts list")
-
-
-def check_sides(topology: Topology, wanted: Filter) -> None:
-    """Raise UsageError for a side that there is not."""
-    for side in (wanted.from_, wanted.to):
-        if side is not None and side not in topology.sides:
-            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
 
 
 def like(pattern: str | None) -> str | None:

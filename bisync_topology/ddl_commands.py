@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import click
 
-from bisync_topology.command_options import OUTPUT, complete_side, topology_of
+from bisync_topology.command_options import OUTPUT, complete_side, put_out, topology_of
 
 
 @click.group()
@@ -43,10 +42,7 @@ def ddl_list(ctx: click.Context, from_: str | None, to: str | None, states: tupl
     from bisync_topology import ddl_records as records
 
     found = records.find(topology_of(ctx), records.Filter(from_=from_, to=to, states=states, limit=limit))
-    if output == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        records.show_list(found)
+    put_out(output, found, records.show_list)
 
 
 @ddl.command("show")
@@ -63,10 +59,7 @@ def ddl_show(ctx: click.Context, identity: str, output: str) -> None:
     from bisync_topology import ddl_records as records
 
     found = records.read(topology_of(ctx), identity)
-    if output == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        records.show_one(found)
+    put_out(output, found, records.show_one)
 
 
 @ddl.command("approve")

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bisync_topology.errors import CheckFailed, UsageError
+from bisync_topology.errors import CheckFailed
 from bisync_topology.record_ids import parse_id
-from bisync_topology.sides import SideControl, open_control
+from bisync_topology.sides import SideControl, check_sides, newest, open_control
 from bisync_topology.sql_modes import mode_names
 from bisync_topology.times import utc
 from bisync_topology.topology import Topology
@@ -25,7 +25,6 @@ _COLUMNS = ("id", "at", "source_side", "statement", "state", "why", "connection_
 _MORE = ("gtid", "stream", "decision", "tables", "event")  # of read_ddl behind them
 _STYLES = {"held": "bold red", "applied": "green", "drift": "yellow", "skipped": "yellow", "ignored": "cyan"}
 _SHOWN = 120  # characters of a statement in a line of the list
-_NO_FOREIGN_KEY_CHECKS, _RELAXED_UNIQUE_CHECKS = 1 << 26, 1 << 27  # of flags2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,19 +42,11 @@ def find(topology: Topology, wanted: Filter) -> list[dict[str, Any]]:
 
     Raises UsageError for a side that there is not, Unreachable, CheckFailed where nothing has run.
     """
-    for side in (wanted.from_, wanted.to):
-        if side is not None and side not in topology.sides:
-            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
+    check_sides(topology, wanted.from_, wanted.to)
     states = ",".join(wanted.states + (("running",) if "held" in wanted.states else ()))
     arguments = (topology.name, *2 * (wanted.from_,), *2 * (states,), wanted.limit or 2**62)
-    found: list[tuple[int, int, dict[str, Any]]] = []
-    for side in topology.sides:
-        if wanted.to in (None, side):
-            with open_control(topology, side) as control:
-                rows = control.execute("list_ddl", *arguments)
-            found += [(row[1], row[0], listed(side, dict(zip(_COLUMNS, row, strict=True)))) for row in rows]
-    found.sort(key=lambda each: each[:2], reverse=True)
-    return [each for _, _, each in found][: wanted.limit or None]
+    rows = newest(topology, wanted.to, wanted.limit, "list_ddl", *arguments)
+    return [listed(side, dict(zip(_COLUMNS, row, strict=True))) for side, row in rows]
 
 
 def listed(side: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,8 +108,8 @@ def context_of(event: bytes | None, collations: Mapping[int, str]) -> dict[str, 
         "character_set_client": client.partition("_")[0],
         "collation_connection": connection,
         "collation_server": server,
-        "foreign_key_checks": not found.flags & _NO_FOREIGN_KEY_CHECKS,
-        "unique_checks": not found.flags & _RELAXED_UNIQUE_CHECKS,
+        "foreign_key_checks": found.foreign_key_checks,
+        "unique_checks": found.unique_checks,
     }
 
 

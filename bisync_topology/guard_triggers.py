@@ -16,6 +16,7 @@ import pymysql.err
 from pymysql.connections import Connection
 
 from bisync_topology import failpoints
+from bisync_topology.control import LOCAL_STREAM
 from bisync_topology.errors import CheckFailed, rule_for, words
 from bisync_topology.grants import SEEN, grant, quote
 from bisync_topology.mysql import connect
@@ -29,7 +30,6 @@ from bisync_topology.trigger_facts import read_trigger, read_triggers
 from bisync_topology.triggers import PROBE, Trigger
 from schemas.statement_text import decode_statement, encode_statement, readable
 
-LOCAL_STREAM = "local"  # of rows in `ddl_log` that no direction has brought
 DONE = "guarded by ddl guard-triggers"
 _LOCK_SECONDS = 10  # for a table that others use: whoever comes later waits behind us meanwhile
 _OTHER_RUN_SECONDS = 10  # a run that was killed ends with its statement

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bisync_topology.conflicts import Filter, check_sides, find, like, parse_id, read
+from bisync_topology.conflicts import Filter, find, like, parse_id, read
 from bisync_topology.errors import CheckFailed
 from bisync_topology.scope import UnionScope, splits
-from bisync_topology.sides import open_control
+from bisync_topology.sides import check_sides, open_control
 from bisync_topology.topology import Topology
 
 
@@ -44,7 +44,7 @@ def resolve_all(topology: Topology, wanted: Filter, use: str) -> list[str]:
 
     Of the filter, decisions and limit are not heeded. Raises UsageError, CheckFailed where none fits, Unreachable.
     """
-    check_sides(topology, wanted)
+    check_sides(topology, wanted.from_, wanted.to)
     if use == "target":
         for conflict in find(topology, replace(wanted, decisions=("pending",), limit=0)):
             _check_way_back(topology, conflict["to"], conflict["table"])

@@ -60,6 +60,27 @@ def open_control(topology: Topology, side: str) -> Iterator[SideControl]:
             control.connection.close()
 
 
+def check_sides(topology: Topology, *names: str | None) -> None:
+    """Raise UsageError for a side that there is not; None is any."""
+    for side in names:
+        if side is not None and side not in topology.sides:
+            raise UsageError(f"there is no side {side!r}", hint=f"one of {', '.join(topology.sides)}")
+
+
+def newest(topology: Topology, to: str | None, limit: int, name: str, *arguments: object) -> list[tuple[str, tuple[Any, ...]]]:
+    """(side, row) of a named statement on one side or all, newest first; limit 0: all. Its rows begin with their id and when.
+
+    Raises as `SideControl.execute`.
+    """
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    for side in topology.sides:
+        if to in (None, side):
+            with open_control(topology, side) as control:
+                found += [(side, row) for row in control.execute(name, *arguments)]
+    found.sort(key=lambda each: (each[1][1], each[1][0]), reverse=True)
+    return found[: limit or None]
+
+
 def explained(topology: Topology, side: str, error: Exception) -> BisyncError:
     """A client error as one of ours that says which side it is about."""
     mysql = topology.sides[side].mysql

@@ -30,6 +30,14 @@ MODES: Final = {
 }
 
 
+def read_as(mode: int) -> dict[str, bool]:
+    """How a statement's text is read under this mode: keyword arguments of `ddl.read_statement` and of the edits beside it."""
+    return {
+        "ansi_quotes": bool(mode >> MODES["ANSI_QUOTES"] & 1),
+        "backslash_escapes": not mode >> MODES["NO_BACKSLASH_ESCAPES"] & 1,
+    }
+
+
 def mode_names(mode: int) -> str:
     """`ANSI_QUOTES,NO_ENGINE_SUBSTITUTION`; a bit without a name is given as its number."""
     names = [name for name, bit in MODES.items() if mode >> bit & 1]

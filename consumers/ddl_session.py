@@ -26,7 +26,6 @@ log = structlog.get_logger()
 
 Tick = Callable[[dict[str, Any]], None]  # called about every second with what is to be told of a statement that runs
 
-_NO_FOREIGN_KEY_CHECKS, _RELAXED_UNIQUE_CHECKS = 1 << 26, 1 << 27  # bits of flags2
 _UNKNOWN_DATABASE, _NO_SUCH_THREAD, _DENIED = 1049, 1094, (1044, 1142, 1227)
 _FOR_EVER = 10 * 365 * 86400.0  # seconds; an ALTER may take days, and a dead link is found by its kernel
 _LOCK_WAIT = 20  # seconds that a statement waits for others to let go of a table, while these make all who come after them wait
@@ -86,8 +85,8 @@ class DdlSession:
         """Take on the context of the statement's client. Raises pymysql.err.MySQLError where the server will not."""
         client, connection, server = (self._collation(number) for number in event.charset)
         self._query(f"SET SESSION sql_mode = {event.sql_mode}, lock_wait_timeout = {_LOCK_WAIT}")
-        self._query(f"SET SESSION foreign_key_checks = {int(not event.flags & _NO_FOREIGN_KEY_CHECKS)}")
-        self._query(f"SET SESSION unique_checks = {int(not event.flags & _RELAXED_UNIQUE_CHECKS)}")
+        self._query(f"SET SESSION foreign_key_checks = {int(event.foreign_key_checks)}")
+        self._query(f"SET SESSION unique_checks = {int(event.unique_checks)}")
         increment, offset = event.auto_increment
         self._query(f"SET SESSION auto_increment_increment = {increment}, auto_increment_offset = {offset}")
         if event.time_zone:

@@ -16,13 +16,13 @@ from bisync_topology.ddl import Category, read_statement
 from bisync_topology.ddl_columns import ColumnChange, column_changes
 from bisync_topology.ddl_names import renames
 from bisync_topology.errors import ApplyError, Where
+from bisync_topology.sql_modes import read_as
 from bisync_topology.sql_tokens import NotUnderstood
 from consumers.converters import converter
 from schemas.records import DdlEvent, Row, RowEvent
 from schemas.tables import Column, Table
 
 Name = tuple[str, str]  # database, table
-_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
 _GONE = ("DROP TABLE", "TRUNCATE TABLE")
 
 
@@ -119,10 +119,7 @@ class History:
 
 
 def _entries(event: DdlEvent) -> Iterable[_Entry]:
-    flags = {
-        "ansi_quotes": bool(event.sql_mode & _ANSI_QUOTES),
-        "backslash_escapes": not event.sql_mode & _NO_BACKSLASH_ESCAPES,
-    }
+    flags = read_as(event.sql_mode)
     statement = read_statement(event.statement, event.default_db, **flags)
     if statement.category is not Category.TABLE:
         return

@@ -28,6 +28,7 @@ from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, CaptureError, LostOwnership, Repeat, Where, classify, words
 from bisync_topology.ownership import Ownership, lock_name, now_us
 from bisync_topology.scope import Scope
+from bisync_topology.sql_modes import read_as
 from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.topology import Direction, Events, Topology
 from consumers.ddl_rules import Context, State, Verdict, decide
@@ -40,7 +41,6 @@ from schemas.statement_text import readable
 
 log = structlog.get_logger()
 
-_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
 _NOT_ALLOWED, _KILLED = 1227, 1317
 _RETRY_SECONDS = 2.0
 
@@ -215,7 +215,7 @@ class Structure:
             carries=self._direction.ddl,
             source=self._direction.from_,
             events_enabled=self._direction.events is Events.ENABLED,
-            **_flags(event),
+            **read_as(event.sql_mode),
             lower_case=event.lower_case,
             invoker=event.invoker,
             disabled_on=session.disabled_on,
@@ -250,8 +250,8 @@ class Structure:
             except pymysql.err.MySQLError as error:
                 category = classify(error)
                 number = error.args[0] if error.args else 0
-                definer = definer_of(text, **_flags(event)) if number == _NOT_ALLOWED else None
-                if definer is not None and (own := _with_own_definer(text, _flags(event))) != text:
+                definer = definer_of(text, **read_as(event.sql_mode)) if number == _NOT_ALLOWED else None
+                if definer is not None and (own := _with_own_definer(text, read_as(event.sql_mode))) != text:
                     text, why = own, f"its definer {definer} is the applier's account here, which may set no other"
                 elif category is Category.RETRY_TRANSACTION and number != _KILLED:
                     self._tick({"statement": _named(event), "waits_for": str(error.args[-1])})
@@ -358,9 +358,4 @@ def _outcome(held: Open, verdict: Verdict) -> Outcome:
 
 def _named(event: DdlEvent) -> str:
     """`ALTER TABLE shop.stock`: without values, as a statement may hold passwords."""
-    return describe(read_statement(event.statement, event.default_db, **_flags(event)))
-
-
-def _flags(event: DdlEvent) -> dict[str, bool]:
-    quotes, escapes = bool(event.sql_mode & _ANSI_QUOTES), not event.sql_mode & _NO_BACKSLASH_ESCAPES
-    return {"ansi_quotes": quotes, "backslash_escapes": escapes}
+    return describe(read_statement(event.statement, event.default_db, **read_as(event.sql_mode)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
-from bisync_topology.scope import ResolvedSettings, Scope, TableRules, splits
+from bisync_topology.scope import ResolvedSettings, Scope, TableRules
 from bisync_topology.topology import Direction, Dml, Topology
 from consumers.conflict import Rules
 from consumers.drift import Adapted, History, Known, adapt, added
@@ -94,10 +94,6 @@ class AppliedTables:
     def name(self, identity: int) -> str:
         """`db.table` of a schema id, whether or not its target fits."""
         return self._schemas.decoder(identity).table.full_name
-
-    def in_scope(self, full_name: str) -> bool:
-        """Whether the direction carries `db.table`."""
-        return any(self._scope.includes(*name) for name in splits(full_name))
 
     def _describe(self, decoder: RowDecoder, known: Known) -> AppliedTable:
         source = decoder.table

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
+from bisync_topology.control import LOCAL_STREAM
 from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh, Running
 from producers.refusals import refuse
 from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, CapturedTable, Tables
 from schemas.images import DOCUMENT, read_image
 from schemas.records import Row
-
-LOCAL_STREAM = "local"  # of statements that a command runs on a side, and that are not to be carried
 
 
 class ControlRows:

@@ -6,7 +6,6 @@ also where nothing else tells, as of a TRUNCATE or of two equal tables that chan
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 from pymysql.connections import Connection
@@ -15,7 +14,7 @@ from bisync_topology.errors import CaptureError
 from bisync_topology.topology import Topology
 from producers import events
 from producers.capture import BinlogStream, Position
-from producers.server import read_server
+from producers.server import read_server, replica_number
 
 
 class Place(NamedTuple):
@@ -53,7 +52,7 @@ def was_run(topology: Topology, side: str, thread_id: int, since: Place, until: 
         return False
     if since.server != until.server:
         raise CaptureError(f"the server was {since.server}, and is {until.server} now", code="binlog_purged")
-    number = 1_000_000_000 + zlib.crc32(f"{topology.name}.{side}executed".encode()) % 1_000_000_000
+    number = replica_number(topology.name, side, "executed")
     stream = BinlogStream(topology.sides[side].mysql, number, Position(None, since.file, since.pos))
     end = (int(until.file.rpartition(".")[2]), until.pos)
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import uuid
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -36,7 +35,7 @@ from producers.events import Event
 from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.publish import Publisher
-from producers.server import Server, check_file, check_server, read_server
+from producers.server import Server, check_file, check_server, read_server, replica_number
 from producers.tables import Tables
 from producers.transactions import End, Transactions
 from producers.xa import Branch
@@ -248,9 +247,7 @@ class ProducerProcess:
             ) from error
 
     def _server_id(self, taken: int, use: str = "") -> int:
-        """A replica's number of our own, stable for this topology, side and use, and not the server's."""
-        number = 1_000_000_000 + zlib.crc32(f"{self.topology.name}.{self.side}{use}".encode()) % 1_000_000_000
-        return number if number != taken else number + 1
+        return replica_number(self.topology.name, self.side, use, taken)
 
     def interrupt(self) -> None:
         """See worker.Work."""

@@ -66,7 +66,7 @@ class Publisher:
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
         self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
-        self._prepared, self._running, self._held = checkpoint.prepared, checkpoint.running, checkpoint.held
+        self._prepared, self._running, self._held = checkpoint.prepared, checkpoint.running, frozenset(checkpoint.held)
         self._moved = False  # since the last commit
         self._saved = time.monotonic()
         # the source transaction that is being published
@@ -130,7 +130,7 @@ class Publisher:
             file_begun=begun,
             prepared=self._prepared,
             running=self._running,
-            held=self._held,
+            held=tuple(sorted(self._held)),
         )
 
     def commit(self) -> None:
@@ -280,7 +280,7 @@ class Publisher:
             self._prepared = dict(item.prepared)
         if item.running is not None:
             self._running = dict(item.running)
-        self._held = tuple(sorted(item.held))
+        self._held = item.held
         if head.origin_sequence and (head.kind != KIND_DDL or head.origin_sequence > self._seen):
             self._seen = head.origin_sequence  # goes back when the other direction is begun anew
         self._moved = True

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from bisync_topology.ddl import Category, Statement, describe, read_statement
+from bisync_topology.sql_modes import read_as
 from producers.events import Query
 from producers.refusals import refuse
 from schemas.statement_text import decode_statement, readable
-
-_ANSI_QUOTES, _NO_BACKSLASH_ESCAPES = 4, 1 << 20  # bits of sql_mode
 
 
 class Scope(Protocol):
@@ -39,8 +38,7 @@ def statement_of(query: Query, scope: Scope) -> Statement:
     return read_statement(
         decode_statement(query.statement, scope.charset_name(query.charset[0])),
         query.db,
-        ansi_quotes=bool(query.sql_mode & _ANSI_QUOTES),
-        backslash_escapes=not query.sql_mode & _NO_BACKSLASH_ESCAPES,
+        **read_as(query.sql_mode),
     )
 
 

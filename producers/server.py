@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,6 +60,12 @@ def read_server(connection: Connection[Any]) -> Server:
         pos=int(pos),
         files=files,
     )
+
+
+def replica_number(topology: str, side: str, use: str, taken: int = 0) -> int:
+    """A replica's number of our own, stable for this topology, side and use. taken: the server's own, where that is at hand."""
+    number = 1_000_000_000 + zlib.crc32(f"{topology}.{side}{use}".encode()) % 1_000_000_000
+    return number if number != taken else number + 1
 
 
 def check_server(side: str, other: str, checkpoint: Checkpoint, server: Server, begun: Callable[[str], int]) -> None:

@@ -78,3 +78,13 @@ class DdlEvent(NamedTuple):
     invoker: str | None = None  # `user`@`host`, quoted
     auto_increment: tuple[int, int] = (1, 1)  # auto_increment_increment, auto_increment_offset
     stream: str = ""  # that the sequence counts in
+
+    @property
+    def foreign_key_checks(self) -> bool:
+        """Whether its session had them on. Source: OPTION_NO_FOREIGN_KEY_CHECKS of flags2."""
+        return not self.flags & 1 << 26
+
+    @property
+    def unique_checks(self) -> bool:
+        """Likewise, OPTION_RELAXED_UNIQUE_CHECKS."""
+        return not self.flags & 1 << 27

@@ -4,17 +4,10 @@ Where bytes are no text of that character set they become lone surrogates, as wi
 still be read and the same bytes come out again. Source: MySQL manual, "Connection Character Sets and Collations".
 """
 
-from functools import cache
-
 from schemas.charsets import NAMES, charset
+from schemas.values import decode_latin1, encode_latin1
 
 _UTF8 = ("utf8mb4", "utf8mb3", "binary")  # names in a statement of a `binary` client are taken as they are: as UTF-8
-
-
-@cache
-def _latin1() -> str:
-    """MySQL's latin1 is cp1252, and has the C1 controls where that has none."""
-    return "".join(bytes([n]).decode("cp1252", "replace").replace("\ufffd", chr(n)) for n in range(256))
 
 
 def decode_statement(raw: bytes, name: str) -> str:
@@ -22,7 +15,7 @@ def decode_statement(raw: bytes, name: str) -> str:
     if name in _UTF8:
         return raw.decode("utf-8", "surrogateescape")
     if name == "latin1":
-        return raw.decode("latin-1").translate({n: c for n, c in enumerate(_latin1()) if n > 127})
+        return decode_latin1(raw)
     if name in NAMES:
         text = charset(name).decode(raw)
         if isinstance(text, str):
@@ -35,7 +28,7 @@ def encode_statement(text: str, name: str) -> bytes:
     if name in _UTF8:
         return text.encode("utf-8", "surrogateescape")
     if name == "latin1":
-        return text.translate({ord(c): n for n, c in enumerate(_latin1()) if n > 127}).encode("latin-1")
+        return encode_latin1(text)
     if name not in NAMES or any("\udc80" <= c <= "\udcff" for c in text):
         return text.encode("ascii", "surrogateescape")
     return charset(name).encode(text)

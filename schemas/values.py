@@ -161,10 +161,17 @@ TEXT_CHARSETS = ("utf8mb4", "utf8mb3", "ascii", "latin1")
 
 _LATIN1 = "".join(chr(n) if n in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else bytes([n]).decode("cp1252") for n in range(256))
 
+_LATIN1_BYTES: dict[int, int | bytes | None] = {ord(character): n for n, character in enumerate(_LATIN1)}
+
 
 def decode_latin1(value: bytes) -> str:
     """MySQL's latin1 (windows-1252, its five unassigned bytes as C1 controls) as text, without loss."""
     return codecs.charmap_decode(value, "strict", _LATIN1)[0]
+
+
+def encode_latin1(text: str) -> bytes:
+    """The inverse. Raises UnicodeEncodeError for a character that latin1 has not."""
+    return codecs.charmap_encode(text, "strict", _LATIN1_BYTES)[0]
 
 
 def labels_of(column_type: str) -> list[str]:
