@@ -37,6 +37,7 @@ _QUEUE_EVENTS = 2000  # handed to the client at once
 _QUEUE_BYTES = 4 << 20
 _WAITING_BYTES = 16 << 20  # handed on and not confirmed by the broker: beyond it capture waits, so that the client never refuses
 _WAITING_EVENTS = 50_000  # likewise
+_KNOWN_SECONDS = 60.0  # after a partition's last record; brokers forget a producer a day after it, unless set otherwise
 INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
@@ -92,6 +93,7 @@ class Outbox:
         self._queues: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)  # by topic and partition
         self._events = self._bytes = 0  # in the queues
         self._unconfirmed = Unconfirmed()
+        self._known: dict[tuple[str, int], float] = {}  # partition → monotonic time at which a record was sent to it last
         self._written: set[str] = set()  # topics of the open transaction
         self._partitions: dict[str, int] = {}
         self._made: dict[str, str] = {}  # the ids of topics that were made here
@@ -133,23 +135,39 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Hand the queues to the client, waiting while the broker has much to confirm."""
+        """Hand the queues to the client, waiting while the broker has much to confirm.
+
+        The first record into a partition goes alone, and is confirmed before others follow. A broker that does not know a
+        producer takes whatever sequence number comes first: had it refused the first record as it was not the leader yet, and
+        taken the second, then the first would be lost, and both it and the client would call it delivered (KAFKA-15591).
+        """
         self._await_room()
-        self._unconfirmed.add(self._events, self._bytes)
         self._written |= {topic for topic, _ in self._queues}
-        for (topic, partition), messages in self._queues.items():
-            rest = messages
-            while rest:
-                self._producer.produce_batch(topic, rest, partition=partition)  # a message's own partition is not heeded
-                rest = _not_queued(rest)
-                if rest:
-                    self._producer.poll(0.05)
+        now = time.monotonic()
+        new = [key for key in self._queues if now - self._known.get(key, -_KNOWN_SECONDS) >= _KNOWN_SECONDS]
+        for key in new:
+            self._send(key, self._queues[key][:1])
+            del self._queues[key][:1]
+        if new:
+            self._await_room(all_of_it=True)
+        self._unconfirmed.add(self._events, self._bytes)
+        for key, messages in self._queues.items():
+            self._send(key, messages)
+        self._known |= dict.fromkeys(self._queues, now)
         self._queues.clear()
         self._events = self._bytes = 0
         self._producer.poll(0)
 
-    def _await_room(self) -> None:
-        """Back pressure: wait until little enough waits for the broker. Raises Unreachable when told to stop meanwhile.
+    def _send(self, partition: tuple[str, int], messages: list[dict[str, Any]]) -> None:
+        rest = messages
+        while rest:
+            self._producer.produce_batch(partition[0], rest, partition=partition[1])  # a message's own partition is not heeded
+            rest = _not_queued(rest)
+            if rest:
+                self._producer.poll(0.05)
+
+    def _await_room(self, *, all_of_it: bool = False) -> None:
+        """Back pressure: wait until little enough waits for the broker, or nothing. Raises Unreachable when told to stop.
 
         While the broker confirms nothing at all this is an outage, and said.
         """
@@ -157,7 +175,8 @@ class Outbox:
         while True:
             waiting = len(self._producer)
             self._unconfirmed.leave(waiting)
-            if self._unconfirmed.size <= _WAITING_BYTES and self._unconfirmed.events <= _WAITING_EVENTS:
+            room = self._unconfirmed.size <= _WAITING_BYTES and self._unconfirmed.events <= _WAITING_EVENTS
+            if not waiting or (room and not all_of_it):
                 break
             if waiting != before:
                 moved, before = time.monotonic(), waiting

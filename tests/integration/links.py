@@ -3,6 +3,7 @@
 import contextlib
 import selectors
 import socket
+import struct
 import threading
 
 _PIECE = 1 << 16
@@ -86,9 +87,7 @@ class Link:
         try:
             data = end.recv(_PIECE)
             if data:
-                if self._damage is not None and self._damage[0] in data:
-                    data, self._damage = data.replace(*self._damage, 1), None
-                other.sendall(data)
+                self._pass(end, other, data)
                 return
         except OSError:
             data = b""
@@ -97,3 +96,41 @@ class Link:
             self._selector.unregister(each)
             with contextlib.suppress(OSError):
                 each.close()
+
+    def _pass(self, _end: socket.socket, other: socket.socket, data: bytes) -> None:
+        if self._damage is not None and self._damage[0] in data:
+            data, self._damage = data.replace(*self._damage, 1), None
+        other.sendall(data)
+
+
+class RefusingLink(Link):
+    """A link to a Kafka broker that answers a topic's first Produce request itself: not the leader, as a new one may say."""
+
+    def __init__(self, target: int, topic: str) -> None:
+        super().__init__(target)
+        self._topic = topic.encode()
+        self._begun: dict[socket.socket, bytes] = {}  # an end → the beginning of a request of which more is to come
+        self.refused = 0
+
+    def _pass(self, end: socket.socket, other: socket.socket, data: bytes) -> None:
+        if end.getsockname()[1] != self.port:
+            other.sendall(data)
+            return
+        data = self._begun.pop(end, b"") + data
+        while len(data) >= 4 and len(data) >= (size := 4 + int.from_bytes(data[:4], "big")):
+            request, data = data[:size], data[size:]
+            kind, version, number = struct.unpack(">hhi", request[4:12])
+            if kind == 0 and not self.refused and self._topic in request:
+                assert version == 10, f"this is written for version 10 of Produce, the client uses {version}"
+                self.refused += 1
+                end.sendall(self._refusal(number))
+            else:
+                other.sendall(request)
+        self._begun[end] = data
+
+    def _refusal(self, number: int) -> bytes:
+        """Of partition 0, as the protocol has it: https://kafka.apache.org/protocol, Produce Response (Version: 10)."""
+        partition = struct.pack(">ihqqq", 0, 6, -1, -1, -1) + b"\x01\x00\x00"  # NOT_LEADER_OR_FOLLOWER; no offset, no text
+        topic = bytes([len(self._topic) + 1]) + self._topic + b"\x02" + partition + b"\x00"
+        answer = struct.pack(">i", number) + b"\x00\x02" + topic + struct.pack(">i", 0) + b"\x00"
+        return struct.pack(">i", len(answer)) + answer

@@ -1,0 +1,95 @@
+"""The first records of a producer in a partition, whose leader refuses the first request and takes the second.
+
+A broker does so when it hears of a new topic, or of its leadership, in between. It knows no sequence numbers of the producer
+yet, takes whatever comes first, and the client then calls the refused record delivered: KAFKA-15591, seen with Kafka 4.3.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from links import RefusingLink
+
+from bisync_topology.kafka import admin, create_topics, event_topic_settings
+from bisync_topology.kafka_records import read
+from bisync_topology.ownership import Report
+from bisync_topology.restarts import Backoff
+from bisync_topology.topology import Topology
+from producers.outbox import Outbox
+from sandbox.kafka import KafkaBroker
+from sandbox.process import free_port
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+TOPIC = "first.east.shop.t"
+RECORDS = [str(n).encode() + bytes(600_000) for n in range(4)]  # so large that each is a request of its own
+
+
+class Stage:
+    """A broker behind a link, and a topology whose broker it is; its MySQL servers are never asked."""
+
+    def __init__(self, root: Path) -> None:
+        behind = free_port()
+        self.link = RefusingLink(behind, TOPIC)
+        self.broker = KafkaBroker(root)
+        controller = f"CONTROLLER://127.0.0.1:{self.broker.controller_port}"
+        self.broker.overrides = {
+            "listeners": f"BROKER://{self.broker.bootstrap},LINK://127.0.0.1:{behind},{controller}",
+            "advertised.listeners": f"BROKER://{self.broker.bootstrap},LINK://127.0.0.1:{self.link.port}",
+            "listener.security.protocol.map": "BROKER:PLAINTEXT,LINK:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        }
+        self.broker.start()
+        mysql: dict[str, Any] = {"host": "127.0.0.1", "port": 1, "user": "nobody", "password": "none"}
+        self.topology = Topology.model_validate(
+            {
+                "name": "first",
+                "kafka": {"bootstrap.servers": f"127.0.0.1:{self.link.port}"},
+                "topics": {"partitions": 1, "replication_factor": 1},
+                "sides": {"east": {"mysql": mysql, "priority": 1}, "west": {"mysql": {**mysql, "port": 2}, "priority": 2}},
+                "directions": [{"from": "east", "to": "west", "objects": ["shop"]}],
+            }
+        )
+        create_topics(admin(self.topology), self.topology, {TOPIC: (1, event_topic_settings(self.topology))})
+
+    def arrived(self) -> list[int]:
+        """The numbers of the records that readers of committed records see."""
+        return [int(record.value.rstrip(b"\0")) for record in read(self.topology, {(TOPIC, 0): 0})]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """A broker of the test's own."""
+    stage = Stage(tmp_path)
+    yield stage
+    stage.link.close()
+    stage.broker.kill()
+
+
+def test_the_client_loses_one(stage: Stage) -> None:
+    """The client alone: its transaction commits, and the first record is nowhere."""
+    settings = {"transactional.id": "x", "compression.type": "lz4", "linger.ms": 5}
+    producer = Producer({"bootstrap.servers": f"127.0.0.1:{stage.link.port}", **settings})
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.produce_batch(TOPIC, [{"value": value} for value in RECORDS], partition=0)
+    producer.commit_transaction()
+    assert stage.link.refused == 1
+    assert stage.arrived() == [1, 2, 3]
+
+
+def test_ours_arrive(stage: Stage) -> None:
+    """A producer of ours: each record is there once, in its order."""
+    stop = threading.Event()
+    outbox = Outbox(stage.topology, "east", backoff=Backoff(stop, what="test", report=Report()), stop=stop)
+    outbox.initialize()
+    outbox.begin()
+    for value in RECORDS:
+        outbox.put(TOPIC, 0, None, value)
+    outbox.commit()
+    outbox.close()
+    assert stage.link.refused == 1
+    assert stage.arrived() == [0, 1, 2, 3]
