@@ -48,9 +48,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) servers ## two servers in two-way sync, visible: downloads them, writes at both sides, compares both
 	@$(BIN)/python -m demo
 
-WORKERS ?= 2
+WORKERS ?= 3
 .PHONY: test
-test: $(STAMP) servers sysbench ## every kind of test, on real servers, WORKERS=2 files at once
+test: $(STAMP) servers sysbench ## every kind of test, on real servers, WORKERS=3 files at once
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: test-long
@@ -100,7 +100,8 @@ conflicts: $(STAMP) servers ## 10,000 conflicting rows among 1,000,000, twice: e
 
 .PHONY: ddl
 ddl: $(STAMP) servers ## each scenario both ways round, 200 random DDLs among rows of both sides, and kill -9 in the middle of every kind of DDL
-	BISYNC_TEST_LONG=1 BISYNC_TEST_DDLS=200 BISYNC_TEST_KILLS=50 $(BIN)/pytest tests/ddl tests/faults/test_ddl_kills.py -s --timeout 3600
+	BISYNC_TEST_LONG=1 BISYNC_TEST_DDLS=200 BISYNC_TEST_KILLS=50 \
+	  $(BIN)/pytest tests/ddl tests/faults/test_ddl_kills.py -n $(WORKERS) --dist loadfile --timeout 3600
 
 .PHONY: iuds
 iuds: $(STAMP) servers ## MySQL's suite engines/iuds, run by mysqltest against one side: equal on both; `make test` does a sample
