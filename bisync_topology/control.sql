@@ -366,9 +366,10 @@ INSERT INTO {c}.initialization (topology, from_side, to_side, schema_name, objec
 DELETE FROM {c}.initialization WHERE topology = %s AND from_side = %s AND to_side = %s AND schema_name = %s AND object_name = %s
  AND kind = %s;
 
--- name: forget_definitions
+-- name: end_structure
 -- All is made, and was looked at.
-UPDATE {c}.initialization SET definition = NULL WHERE topology = %s AND from_side = %s AND to_side = %s AND kind <> 'direction';
+UPDATE {c}.initialization SET definition = NULL, stream = %s, barrier = %s WHERE topology = %s AND from_side = %s AND to_side = %s
+ AND kind <> 'direction' AND definition IS NOT NULL;
 
 -- name: read_charsets
 SELECT ID, COLLATION_NAME, CHARACTER_SET_NAME, IS_DEFAULT FROM information_schema.COLLATIONS;

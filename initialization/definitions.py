@@ -1,7 +1,8 @@
 """What makes an object, as a server prints it, and when two servers mean the same by it. Pure.
 
 Not compared is what differs without a difference: the next AUTO_INCREMENT, the guard of a trigger, whether an event runs, the
-width that older servers print of integers, the older name of utf8mb3, and a DEFINER that became the applier's account.
+width that older servers print of integers, the older name of utf8mb3, a semicolon behind a body, which a server keeps of a packet
+of many statements, and a DEFINER that became the applier's account.
 """
 
 from __future__ import annotations
@@ -18,11 +19,7 @@ from bisync_topology.ddl_edits import with_current_user, with_event_disabled
 from bisync_topology.ddl_triggers import guarded
 from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.triggers import Trigger
-
-_QUOTED = re.compile(r"('(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`)", re.DOTALL)
-_WIDTH = re.compile(r"\b((?:tiny|small|medium|big)?int|year)\(\d+\)(?! unsigned zerofill)")
-_LABELS = re.compile(r"\b(?:enum|set)\((?:'(?:[^']|'')*',?)+\)(?: CHARACTER SET (\w+))?")
-_WIDE = ("utf8mb4", "utf16", "utf16le", "utf32", "gb18030")  # character sets of more than 65,536 characters
+from initialization import table_text
 
 
 class Kind(StrEnum):
@@ -111,23 +108,11 @@ def difference(source: Definition, target: Definition, sides: tuple[str, str]) -
     return "\n".join(unified_diff(ours, theirs, f"{sides[0]} {source.name}", f"{sides[1]} {target.name}", lineterm="", n=1))
 
 
-def doubtful(definition: Definition) -> str | None:
-    """What the text may have lost: a server prints `?` for characters beyond the 65,536 first, in places. None: nothing."""
-    if definition.name.kind is not Kind.TABLE or "?" not in definition.text:
-        return None
-    default = re.search(r"\) ENGINE=.*? DEFAULT CHARSET=(\w+)", definition.text)
-    for found in _LABELS.finditer(definition.text):
-        if "?" in found[0] and (found[1] or (default and default[1])) in _WIDE:
-            return found[0]
-    literal = re.search(r"_\w+'[^']*\?{4}[^']*'", definition.text)
-    return literal and literal[0]
-
-
 def _compared(definition: Definition) -> str:
-    text, flags = definition.text, definition.flags
+    text, flags = definition.text.rstrip("; \r\n\t"), definition.flags
     match definition.name.kind:
         case Kind.TABLE:
-            return _outside_quotes(text, _plain_table)
+            return table_text.to_compare(text)
         case Kind.DATABASE:
             return re.sub(r" /\* READ ONLY=\d+ \*/", "", text)
         case Kind.TRIGGER:
@@ -149,13 +134,3 @@ def _edited(edit: Callable[[], str], text: str) -> str:
         return edit()
     except NotUnderstood:  # then it is compared as it is
         return text
-
-
-def _plain_table(text: str) -> str:
-    text = re.sub(r" AUTO_INCREMENT=\d+", "", text)
-    return re.sub(r"\butf8(?=\b|_(?!mb))", "utf8mb3", _WIDTH.sub(r"\1", text))
-
-
-def _outside_quotes(text: str, change: Callable[[str], str]) -> str:
-    """Change what is no name and no string."""
-    return "".join(part if number % 2 else change(part) for number, part in enumerate(_QUOTED.split(text)))

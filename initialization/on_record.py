@@ -18,6 +18,7 @@ from schemas.statement_text import readable
 
 DIRECTION = "direction"  # kind of the row that is about all of it
 MADE = "made by initialization"
+DROPPED = "dropped by initialization, which had made it: the source has another one now, or none"
 
 
 class OnRecord:
@@ -60,17 +61,13 @@ class OnRecord:
         """Whether an object is to be brought now: it is the direction's business, and was not the last time."""
         return self._pass(0).brings(name) and not (self._passes and self._passes[-1].brings(name))
 
-    def done(self) -> Collection[Name]:
-        """What has been brought since the last end."""
-        return [name for name in self._objects if self.wants(name)]
-
     def settle(self, there: Collection[Name]) -> None:
-        """With what earlier starts have begun. there: the target's objects. What is gone, or of an older time, is nothing."""
-        since = self._passes[-1].barrier if self._passes else 0
-        state, why = "skipped", "it was not run: the applier ended before"
-        for name, begun in [(name, self._objects[name]) for name in self.done()]:
-            gone = name in self.definitions and name not in there
-            if gone or begun.stream != self._stream or begun.barrier <= since:
+        """With what earlier starts have begun. there: the target's objects. What was found, or is gone, is looked at anew."""
+        state, why = "skipped", "the applier ended before it was put on record"
+        for name, begun in list(self._objects.items()):
+            if not self.wants(name):
+                continue
+            if name not in self.definitions or name not in there:
                 self._delete(name)
             elif begun.how is How.RUNNING:
                 state, why = "applied", MADE
@@ -101,21 +98,22 @@ class OnRecord:
         self._write(definition.name, How.MADE, barrier, definition)
         self._control.connection.commit()
 
-    def undo(self, name: Name, why: str) -> None:
-        """Nothing came of it, where it was begun at all. Raises LostOwnership."""
+    def gone(self, name: Name, state: str, why: str) -> None:
+        """It is not there, where it was begun at all: refused, or dropped. state, why: of the statement. Raises LostOwnership."""
         if name in self._objects:
             self._rows.hold()
-            self._control.execute("end_ddl", "skipped", readable(why)[:1000], *self._key[:2], INITIAL_STREAM, self._sequence)
+            self._control.execute("end_ddl", state, readable(why)[:1000], *self._key[:2], INITIAL_STREAM, self._sequence)
             self._delete(name)
         self._control.connection.commit()
 
     def end(self, barrier: int) -> None:
-        """All is there. Raises LostOwnership."""
+        """All is there, as of this barrier: also what earlier starts have made. Raises LostOwnership."""
         self._passes = (*self._passes, self._pass(barrier))
         self._rows.hold()
         self._control.execute("write_structure", *self._key, "", "", DIRECTION, "", "", 0, passes_text(self._passes))
-        self._control.execute("forget_definitions", *self._key)
+        self._control.execute("end_structure", self._stream, barrier, *self._key)
         self._control.connection.commit()
+        self._objects |= dict.fromkeys(self.definitions, Beginning(how=How.MADE, stream=self._stream, barrier=barrier))
         self.definitions.clear()
 
     def _pass(self, barrier: int) -> Pass:

@@ -7,7 +7,8 @@ A start that finds it not done, in code order:
 3. each object that lacks is made (making.py): rows of `ddl_log` and of `initialization` are committed before, and ended after it;
 4. the target is read once more: all that was made is to be as it is at the source;
 5. the end is put on record, with the objects of the direction: when these are others, the rest begins here again.
-It may end at any point: what is there and equal is left, so that each object is made once.
+It may end at any point: what is there and equal is left, so that each object is made once. What an earlier start has made and the
+source has changed since is dropped, while it has no rows, and made anew: all that is made is of one moment of the source.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class _Structure:
             setting = self._setting(session.disabled_on)
         catalog, barrier = read_settled(self._topology, self._reading(source), self._making.watch)
         failpoints.reach("init.structure_read")
-        found = plan(catalog, self._read(target), self._record.done(), setting)
+        found = plan(catalog, self._read(target), self._record.definitions, setting)
         if found.problems:
             raise self._differ(found.problems)
         self._note(found, barrier)

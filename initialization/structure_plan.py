@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from bisync_topology.ddl_edits import with_event_disabled
+from bisync_topology.grants import quote
 from bisync_topology.sql_tokens import NotUnderstood
-from initialization.definitions import Definition, Kind, Name, difference, differs, doubtful
+from initialization import table_text
+from initialization.definitions import Definition, Kind, Name, difference, differs
 
 Catalog = Mapping[Name, Definition]
 _ORDER = {kind: number for number, kind in enumerate((*Kind,))}
@@ -30,10 +32,14 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One object to be made. text: the statement, which is the source's but for a guard and for an event's status."""
+    """One object to be made. text: the statement, which is the source's but for a guard and for an event's status.
+
+    drops: it is to go, since an earlier start has made it and the source has another one now, or none.
+    """
 
     definition: Definition
     text: str
+    drops: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +52,19 @@ class Plan:
     problems: tuple[str, ...]
 
 
-def plan(source: Catalog, target: Catalog, done: Collection[Name], setting: Setting) -> Plan:
-    """done: objects that an earlier run has brought."""
-    steps, found, left_out, problems = [], [], [], []
+def plan(source: Catalog, target: Catalog, mine: Catalog, setting: Setting) -> Plan:
+    """mine: what an earlier start has made, which is at the target, as the source had it then."""
+    stale = _stale(source, mine)
+    steps = [_dropped(each) for each in reversed([*ordered(mine)]) if each.name in stale]
+    found, left_out, problems = [], [], []
+    for own in mine.values():
+        if own.name in stale and differs(own, target[own.name], setting.account):
+            problems.append(f"{own.name} was made, and altered since:\n{difference(own, target[own.name], setting.sides)}")
     for definition in ordered(source):
         name = definition.name
-        if name in done:
+        if name in mine and name not in stale:
             continue
-        there = _there(target, name)
+        there = _there(target, name, stale)
         if there is not None and there.name.kind is not name.kind:
             problems.append(f"{name}: at {setting.sides[1]} there is a {there.name.kind} of that name")
         elif there is not None and differs(definition, there, setting.account):
@@ -66,10 +77,29 @@ def plan(source: Catalog, target: Catalog, done: Collection[Name], setting: Sett
             problems.append(f"{name}: {lack}")
         else:
             try:
-                steps.append(Step(definition=definition, text=_text(definition, source, target, setting)))
+                text = _text(definition, target.keys() - stale, setting)
+                steps.append(Step(definition=definition, text=text))
             except NotUnderstood:
                 problems.append(f"{name}: its text is not understood; make it at {setting.sides[1]} by hand")
     return Plan(steps=tuple(steps), found=tuple(found), left_out=tuple(left_out), problems=tuple(problems))
+
+
+def _stale(source: Catalog, mine: Catalog) -> frozenset[Name]:
+    """What is to go. A database stays: it is not ours alone any more. With a table go its triggers."""
+    stale = {
+        name
+        for name, own in mine.items()
+        if name.kind is not Kind.DATABASE and (name not in source or differs(own, source[name], ""))
+    }
+    tables = {(name.db, name.name) for name in stale if name.kind is Kind.TABLE}
+    return frozenset(
+        stale | {name for name, own in mine.items() if own.trigger and (own.trigger.db, own.trigger.table) in tables}
+    )
+
+
+def _dropped(own: Definition) -> Step:
+    name = own.name
+    return Step(definition=own, text=f"DROP {name.kind.upper()} {quote(name.db)}.{quote(name.name)}", drops=True)
 
 
 def ordered(catalog: Catalog) -> Iterator[Definition]:
@@ -91,9 +121,10 @@ def ordered(catalog: Catalog) -> Iterator[Definition]:
     return (catalog[name] for name in sorted(catalog, key=key))
 
 
-def _there(target: Catalog, name: Name) -> Definition | None:
+def _there(target: Catalog, name: Name, stale: Collection[Name]) -> Definition | None:
     kinds = (Kind.TABLE, Kind.VIEW) if name.kind.namespace is Kind.TABLE else (name.kind,)
-    return next((target[each] for kind in kinds if (each := name._replace(kind=kind)) in target), None)
+    names = [name._replace(kind=kind) for kind in kinds]
+    return next((target[each] for each in names if each in target and each not in stale), None)
 
 
 def _lacks(definition: Definition) -> str | None:
@@ -102,7 +133,7 @@ def _lacks(definition: Definition) -> str | None:
             f"it was made when its database had collation {definition.lost}, which it would lose; make it anew at the source, "
             "where the database has another one now, or make it at the target by hand"
         )
-    if (lost := doubtful(definition)) is not None:
+    if definition.name.kind is Kind.TABLE and (lost := table_text.doubtful(definition.text)) is not None:
         return (
             f"its server prints ? for rarer characters, so that {lost} may not be what it is; make it at the target by hand, "
             "and it is left as it is"
@@ -110,13 +141,15 @@ def _lacks(definition: Definition) -> str | None:
     return None
 
 
-def _text(definition: Definition, source: Catalog, target: Catalog, setting: Setting) -> str:
+def _text(definition: Definition, there: Collection[Name], setting: Setting) -> str:
     kind = definition.name.kind
     if kind is Kind.EVENT and not setting.events_enabled:
         return with_event_disabled(definition.text, on=setting.disabled_on, **definition.flags)
+    if kind is Kind.TABLE:
+        return table_text.to_run(definition.text)
     if kind is Kind.TRIGGER:
         assert definition.trigger is not None
         followers = definition.trigger.followers  # one that is at the target already is to run after it there too
-        behind = next((each for each in followers if definition.name._replace(name=each) in target), None)
+        behind = next((each for each in followers if definition.name._replace(name=each) in there), None)
         return definition.trigger.create_guarded(behind)
     return definition.text

@@ -49,6 +49,7 @@ PURE = (
     "consumers.long_rows",
     "consumers.long_statements",
     "initialization.definitions",
+    "initialization.table_text",
     "initialization.structure_plan",
     "initialization.initialized",
     "bisync_topology.ddl",
