@@ -178,6 +178,7 @@ class ApplierProcess:
         report = self.ownership.report
         report.state = "waiting"
         report.detail = {"waits_for": f"{name}, {number} of {of} of the structure", "initializing": True}
+        report.urgent = True
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.

@@ -93,16 +93,18 @@ class Initialized:
         barriers = {each.barrier for each in begun if each.stream == stream}
         self._reached = {barrier: 0 for barrier in barriers if barrier <= arrived}  # barrier: where in the stream it is
         self._ahead = barriers - self._reached.keys()
+        self._last = 0  # where the last of them is, once none is ahead
 
     def arrive(self, barrier: int, sequence: int) -> None:
         """A barrier has come, with that transaction."""
         if self._ahead:
-            self._reached |= {each: sequence for each in self._ahead if each <= barrier}
+            self._reached |= dict.fromkeys((each for each in self._ahead if each <= barrier), sequence)
             self._ahead -= self._reached.keys()
+            self._last = max(self._reached.values(), default=0)
 
     def early(self, sequence: int) -> bool:
         """Whether a transaction is before any object's beginning."""
-        return bool(self._ahead) or sequence < max(self._reached.values(), default=0)
+        return sequence < self._last or bool(self._ahead)
 
     def has_statement(
         self, statement: Statement, default_db: str, scope: Scope, sequence: int, fold: Callable[[str], str]

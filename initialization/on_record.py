@@ -30,6 +30,7 @@ class OnRecord:
         self._control, self._rows, self._stream = control, rows, stream
         self._key = (topology.name, direction.from_, direction.to)
         self._others = _objects_of_others(topology, direction)
+        self._now = self._pass(0)
         self._objects: dict[Name, Beginning] = {}
         self.definitions: dict[Name, Definition] = {}  # of what was made and not looked at
         self._passes: tuple[Pass, ...] = ()
@@ -53,13 +54,18 @@ class OnRecord:
         last = self._passes[-1] if self._passes else None
         return last is not None and (last.objects, last.others) == (self._direction.objects, self._others)
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Objects of a direction that has the first say about them."""
+        return self._others
+
     def initialized(self) -> Initialized:
         """What of the stream is there by that."""
         return Initialized(self._objects, self._passes, stream=self._stream, arrived=self._rows.barrier)
 
     def wants(self, name: Name) -> bool:
         """Whether an object is to be brought now: it is the direction's business, and was not the last time."""
-        return self._pass(0).brings(name) and not (self._passes and self._passes[-1].brings(name))
+        return self._now.brings(name) and not (self._passes and self._passes[-1].brings(name))
 
     def settle(self, there: Collection[Name]) -> None:
         """With what earlier starts have begun. there: the target's objects. What was found, or is gone, is looked at anew."""

@@ -74,6 +74,12 @@ class _Structure:
     def run(self, tell: Tell) -> None:
         """See the head of this module."""
         source, target = self._sides
+        if self._record.others:
+            log.info(
+                "what another direction initializes too is left to it",
+                direction=str(self._direction),
+                objects=self._record.others,
+            )
         with closing(self._making.session()) as session:  # nobody is at anything any more
             self._record.settle(self._read(target))
             setting = self._setting(session.disabled_on)
