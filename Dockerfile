@@ -7,6 +7,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bisync_topology bisync_topology
 COPY producers producers
 COPY consumers consumers
+COPY initialization initialization
 COPY schemas schemas
 COPY sandbox sandbox
 RUN uv pip install --no-cache --python /opt/bisync/bin/python . \

@@ -14,7 +14,11 @@ from bisync_topology.topology import Topology
 
 DUPLICATE_COLUMN = 1060
 LOCAL_STREAM = "local"  # in `ddl_log`: of statements that a command runs on a side, and that no direction has brought
-TABLES = ("applied", "applied_offsets", "conflicts", "refreshes", "ddl_log", "directions", "processes", "heartbeat")
+INITIAL_STREAM = "initial"  # likewise, of what initialization makes
+TABLES = (
+    *("applied", "applied_offsets", "conflicts", "refreshes", "ddl_log", "directions", "processes", "heartbeat"),
+    "initialization",
+)
 
 
 @cache

@@ -140,6 +140,27 @@ CREATE TABLE IF NOT EXISTS {c}.heartbeat (
   PRIMARY KEY (topology, side)
 ) ENGINE=InnoDB;
 
+-- name: create_initialization
+-- What initialization has brought of each object of a direction, on its target; kind `direction`: of the direction as a whole.
+CREATE TABLE IF NOT EXISTS {c}.initialization (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  from_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  to_side VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  schema_name VARCHAR(64) COLLATE utf8mb4_bin NOT NULL,
+  object_name VARCHAR(64) COLLATE utf8mb4_bin NOT NULL,
+  kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'table',
+  structure VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'running: begun, and not known to be made; made, found, left_out',
+  stream VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'id of the source stream',
+  barrier BIGINT NOT NULL DEFAULT 0 COMMENT 'of the source: its structure is of the moment when this was raised',
+  definition LONGTEXT NULL COMMENT 'JSON: what is being made, until it was looked at; of the direction: the times that it came to its end',
+  state VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '' COMMENT 'of the rows',
+  rows_estimate BIGINT NULL,
+  rows_done BIGINT NOT NULL DEFAULT 0,
+  chunks_done BIGINT NOT NULL DEFAULT 0,
+  frontier LONGTEXT NULL COMMENT 'JSON: up to where rows are there',
+  PRIMARY KEY (topology, from_side, to_side, schema_name, object_name, kind)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
 -- Columns that came later: each is added to a table that was made without it, by whichever process starts first.
 
 -- name: add_applied_seen
@@ -326,6 +347,32 @@ SELECT source_side, sequence, event FROM {c}.ddl_log WHERE topology = %s AND str
 -- name: take_up_ddl
 -- Another session goes on with what a command has begun.
 UPDATE {c}.ddl_log SET connection_id = %s WHERE topology = %s AND source_side = %s AND stream = 'local' AND sequence = %s;
+
+-- name: initial_ddls
+-- What initialization has begun here and not ended: one at a time.
+SELECT sequence FROM {c}.ddl_log WHERE topology = %s AND source_side = %s AND stream = 'initial' AND state = 'running';
+
+-- name: read_structure
+-- What initialization has brought of a direction's structure.
+SELECT schema_name, object_name, kind, structure, stream, barrier, definition FROM {c}.initialization
+ WHERE topology = %s AND from_side = %s AND to_side = %s AND (structure <> '' OR kind = 'direction');
+
+-- name: write_structure
+INSERT INTO {c}.initialization (topology, from_side, to_side, schema_name, object_name, kind, structure, stream, barrier, definition)
+ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
+ ON DUPLICATE KEY UPDATE structure = fresh.structure, stream = fresh.stream, barrier = fresh.barrier, definition = fresh.definition;
+
+-- name: delete_structure
+DELETE FROM {c}.initialization WHERE topology = %s AND from_side = %s AND to_side = %s AND schema_name = %s AND object_name = %s
+ AND kind = %s;
+
+-- name: end_structure
+-- All is made, and was looked at.
+UPDATE {c}.initialization SET definition = NULL, stream = %s, barrier = %s WHERE topology = %s AND from_side = %s AND to_side = %s
+ AND kind <> 'direction' AND definition IS NOT NULL;
+
+-- name: read_charsets
+SELECT ID, COLLATION_NAME, CHARACTER_SET_NAME, IS_DEFAULT FROM information_schema.COLLATIONS;
 
 -- name: read_collations
 SELECT ID, COLLATION_NAME FROM information_schema.COLLATIONS;

@@ -72,6 +72,14 @@ def with_current_user(sql: str, *, ansi_quotes: bool = False, backslash_escapes:
     return sql if span is None else spliced(sql, [(*span, "CURRENT_USER")])
 
 
+def with_own_definer(sql: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> str:
+    """The same; a text that is not understood stays as it is, to be refused."""
+    try:
+        return with_current_user(sql, ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)
+    except NotUnderstood:
+        return sql
+
+
 def with_definer(sql: str, definer: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> str:
     """Name who the definer is to be, where the text does not: ALTER EVENT makes it whoever runs it."""
     cursor = Cursor(sql, "", ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)

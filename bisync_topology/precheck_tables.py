@@ -9,7 +9,7 @@ from bisync_topology.object_patterns import parse
 from bisync_topology.precheck_facts import Name, SideFacts, TableFacts
 from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
 from bisync_topology.scope import Scope, settings_for
-from bisync_topology.topology import Direction, Dml, Policy, Topology
+from bisync_topology.topology import Direction, Dml, Policy, Step, Topology
 
 
 def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
@@ -65,6 +65,9 @@ def _on_both_sides(topology: Topology, direction: Direction, facts: Mapping[str,
     carried = _carried(topology, direction, facts[direction.from_].tables)
     visible = Grants(facts[direction.to].grants)  # what the account must not see is an item of the privileges
     missing = [name for name in carried if name not in facts[direction.to].tables and visible.on("SELECT", *name)]
+    if missing and Step.STRUCTURE in direction.initialize:
+        yield Item("tables", direction.to, PASS, f"{direction}: {_count(len(missing))} will be made, as `initialize` says")
+        return
     if not missing:
         yield Item("tables", direction.to, PASS, f"{direction}: {_count(len(carried))}, there on both sides")
     for name in missing:
@@ -74,7 +77,7 @@ def _on_both_sides(topology: Topology, direction: Direction, facts: Mapping[str,
             direction.to,
             FAIL,
             f"{_dotted(name)} is on {direction.from_} and not on {direction.to}",
-            "its rows would have nowhere to go, and this version does not initialize yet",
+            "its rows would have nowhere to go, and the direction does not initialize the structure",
             f"USE {quote(name[0])}; {create};" if create else f"create it on {direction.to} as it is on {direction.from_}",
         )
 

@@ -38,6 +38,11 @@ def read_as(mode: int) -> dict[str, bool]:
     }
 
 
+def mode_number(names: str) -> int:
+    """The number of `ANSI_QUOTES,NO_ENGINE_SUBSTITUTION`; names that no server of today has are left out."""
+    return sum(1 << MODES[name] for name in {*names.split(",")} & MODES.keys())
+
+
 def mode_names(mode: int) -> str:
     """`ANSI_QUOTES,NO_ENGINE_SUBSTITUTION`; a bit without a name is given as its number."""
     names = [name for name, bit in MODES.items() if mode >> bit & 1]

@@ -122,6 +122,8 @@ def _state(direction: Direction, facts: StatusFacts, applied: Applied) -> str:
         return PAUSED
     if STOPPED in (producer, applier):
         return STOPPED
+    if isinstance(target, SideStatus) and target.processes[f"applier {direction.to}"].detail.get("initializing"):
+        return INITIALIZING
     begun = not isinstance(facts.sequences, Exception) and direction.from_ in facts.sequences
     return SYNCING if applied is not _NOTHING or begun else INITIALIZING
 

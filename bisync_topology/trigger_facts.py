@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -32,8 +32,12 @@ def read_triggers(connection: Connection[Any], topology: Topology, side: str) ->
     likes = list(dict.fromkeys(pattern.like() for scope in scopes for pattern in scope.databases()))
     if not likes:
         return ()
-    found = _rows(connection, " OR ".join(["TRIGGER_SCHEMA LIKE %s"] * len(likes)), *likes)
-    return tuple(each for each in found if any(scope.includes(each.db, each.table) for scope in scopes))
+    return tuple(each for each in triggers_of(connection, likes) if any(scope.includes(each.db, each.table) for scope in scopes))
+
+
+def triggers_of(connection: Connection[Any], likes: Sequence[str]) -> list[Trigger]:
+    """Those of the databases that patterns of LIKE match, in order; else as `read_triggers`."""
+    return _rows(connection, " OR ".join(["TRIGGER_SCHEMA LIKE %s"] * len(likes)), *likes)
 
 
 def read_trigger(connection: Connection[Any], db: str, name: str) -> Trigger | None:

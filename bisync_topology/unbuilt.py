@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bisync_topology.errors import UsageError
-from bisync_topology.topology import Topology
+from bisync_topology.topology import Step, Topology
 
 
 def check_built(topology: Topology) -> None:
@@ -18,7 +18,7 @@ def check_built(topology: Topology) -> None:
 def unbuilt(topology: Topology) -> Iterator[str]:
     """Give a line for each such setting: its place, and what to set instead."""
     for number, direction in enumerate(topology.directions):
-        if direction.initialize:
-            steps = ", ".join(direction.initialize)
+        if Step.DATA in direction.initialize:
+            left = ", ".join(step for step in direction.initialize if step is not Step.DATA)
             at = f"directions[{number}]"
-            yield f"{at}.initialize: [{steps}] is not built yet; set it to [] and create the tables on both sides first"
+            yield f"{at}.initialize: data is not built yet; set it to [{left}] and load both sides alike first"

@@ -29,6 +29,7 @@ from consumers.records import ways_out
 from consumers.structure import Outcome, Structure
 from consumers.tables import AppliedTables
 from consumers.target_rows import TargetRows
+from initialization.initialized import Initialized
 from schemas.framing import HEADER_BYTES, framed_id
 from schemas.list_records import decode_ddl
 from schemas.parts import PART_ID, decode_part
@@ -59,6 +60,7 @@ class Groups:
         skips: Callable[[], frozenset[str]],
         structure: Structure,
         own: OwnStatements,
+        initialized: Initialized,
     ) -> None:
         self._source, self._target = direction
         self._rows = rows
@@ -68,6 +70,7 @@ class Groups:
         self._skips = skips
         self._structure = structure
         self._own = own
+        self._initialized = initialized
         self._acted = 0.0
         self._passed = ""  # GTID of the last transaction that was skipped
         self._midway = False  # the last piece was not its transaction's last
@@ -92,6 +95,8 @@ class Groups:
         skips = self._skips()
         for piece in pieces:
             record = piece.record
+            if record.barrier:
+                self._initialized.arrive(record.barrier, record.sequence)
             # a pass that comes while its transaction is open is for the next time that it is tried
             skipped = (record.gtid in skips or record.gtid == self._passed) and not piece.dropped and self._open is None
             waits = None if skipped or piece.dropped or not self._structure.holding else self._waits(piece)

@@ -40,6 +40,7 @@ from consumers.structure import Structure
 from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_STATEMENTS
 from consumers.target_rows import TargetRows
+from initialization.structure import initialize_structure
 from producers.checkpoint import read_checkpoint
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
@@ -100,6 +101,16 @@ class ApplierProcess:
         if stream is None:
             return
         rows.begin(stream)
+        initialized = initialize_structure(
+            self.topology,
+            self.direction,
+            control=control,
+            rows=rows,
+            stream=stream,
+            ownership=self.ownership,
+            halted=self._halted,
+            tell=self._tell,
+        )
         failpoints.reach("applier.after_positions_read")
         fetcher = self._fetcher = Fetcher(self.topology, self.side)
         offsets = {self._list: 0, **standing.offsets}
@@ -127,6 +138,7 @@ class ApplierProcess:
             self.ownership,
             self.stop,
             stream=stream,
+            initialized=initialized,
             keep_alive=writer.keep_alive,
             halted=self._halted,
         )
@@ -143,6 +155,7 @@ class ApplierProcess:
                 SchemaStore(self.topology, source),
                 describing,
                 own.history,
+                initialized,
                 on_forget=writer.orphans.forget_links,
             ),
             assembler=assembler,
@@ -150,6 +163,7 @@ class ApplierProcess:
             skips=self._skips,
             structure=structure,
             own=own,
+            initialized=initialized,
         )
         retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
@@ -158,6 +172,13 @@ class ApplierProcess:
         structure.load()
         groups.act()
         self._loop(fetcher, assembler, groups, retention, own)
+
+    def _tell(self, name: str, number: int, of: int) -> None:
+        """How far the structure is."""
+        report = self.ownership.report
+        report.state = "waiting"
+        report.detail = {"waits_for": f"{name}, {number} of {of} of the structure", "initializing": True}
+        report.urgent = True
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.

@@ -23,17 +23,17 @@ import structlog
 from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.ddl import describe, read_statement
-from bisync_topology.ddl_edits import definer_of, with_current_user
+from bisync_topology.ddl_edits import definer_of, with_own_definer
 from bisync_topology.error_table import Category
-from bisync_topology.errors import ApplyError, CaptureError, LostOwnership, Repeat, Where, classify, words
+from bisync_topology.errors import ApplyError, CaptureError, Repeat, Where, classify, words
 from bisync_topology.ownership import Ownership, lock_name, now_us
 from bisync_topology.scope import Scope
 from bisync_topology.sql_modes import read_as
-from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.topology import Direction, Events, Topology
 from consumers.ddl_rules import Context, State, Verdict, decide
 from consumers.ddl_session import DdlSession
 from consumers.target_rows import TargetRows
+from initialization.initialized import Initialized
 from producers.executed import Place, log_end, place_of, was_run
 from schemas.list_records import decode_ddl, encode_ddl
 from schemas.records import DdlEvent, TransactionRecord
@@ -90,10 +90,13 @@ class Structure:
         stop: threading.Event,
         *,
         stream: str,
+        initialized: Initialized,
         keep_alive: Callable[[], None],
         halted: Callable[[], bool],
     ) -> None:
-        """keep_alive: for the connection of `control` while a statement runs in another one. halted: the applier is to stop."""
+        """initialized: what of the stream is at the target already.
+
+        keep_alive: for the connection of `control` while a statement runs in another one. halted: the applier is to stop."""
         self._topology = topology
         self._direction = direction
         self._control = control
@@ -101,6 +104,7 @@ class Structure:
         self._ownership = ownership
         self._stop = stop
         self._stream = stream
+        self._initialized = initialized
         self._keep_alive = keep_alive
         self._halted = halted
         self._mysql = topology.sides[direction.to].mysql
@@ -202,7 +206,7 @@ class Structure:
                         holds=None if held.holds is None else tuple(held.holds),
                     )
                     outcome = _outcome(held, self._run(held.event, held.sequence, held.gtid, run, session))
-            self._hold_place()
+            self._rows.hold()
             self.write(outcome)
             self._control.connection.commit()
             self.written(outcome)
@@ -221,6 +225,11 @@ class Structure:
             disabled_on=session.disabled_on,
         )
         statement = read_statement(text, event.default_db, **context.flags)
+        if self._initialized.early(event.sequence):
+            fold = str.lower if event.lower_case else str
+            if self._initialized.has_statement(statement, event.default_db, self._scope, event.sequence, fold):
+                return Verdict(state=State.IGNORED, why="initialization has read the structure after it, and made it so")
+            context = replace(context, scope=self._initialized.without(self._scope, event.sequence))
         return decide(statement, text, event.default_db, context)
 
     def _run(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, session: DdlSession) -> Verdict:
@@ -251,7 +260,7 @@ class Structure:
                 category = classify(error)
                 number = error.args[0] if error.args else 0
                 definer = definer_of(text, **read_as(event.sql_mode)) if number == _NOT_ALLOWED else None
-                if definer is not None and (own := _with_own_definer(text, read_as(event.sql_mode))) != text:
+                if definer is not None and (own := with_own_definer(text, **read_as(event.sql_mode))) != text:
                     text, why = own, f"its definer {definer} is the applier's account here, which may set no other"
                 elif category is Category.RETRY_TRANSACTION and number != _KILLED:
                     self._tick({"statement": _named(event), "waits_for": str(error.args[-1])})
@@ -274,7 +283,7 @@ class Structure:
         return replace(verdict, state=State.HELD, why=why)
 
     def _intent(self, event: DdlEvent, sequence: int, gtid: str, verdict: Verdict, thread_id: int, before: Place) -> None:
-        self._hold_place()
+        self._rows.hold()
         self._write(
             Outcome(event=event, sequence=sequence, gtid=gtid, verdict=verdict),
             encode_ddl(event),
@@ -282,17 +291,6 @@ class Structure:
             str(before),
         )
         self._control.connection.commit()
-
-    def _hold_place(self) -> None:
-        """Nothing is begun where another applier has moved the progress. Raises LostOwnership."""
-        place = (self._topology.name, self._direction.from_, self._stream, self._rows.sequence)
-        if not self._control.execute("hold_place", *place):
-            self._control.connection.rollback()
-            raise LostOwnership(
-                f"the progress of {self._direction.from_} is not at {self._rows.sequence} any more: another applier moved it",
-                hint="nothing was written; nothing is to be done when another applier runs",
-                where=Where(side=self._direction.from_),
-            )
 
     def _write(self, outcome: Outcome, event: bytes | None, thread_id: int | None, place: str | None) -> None:
         verdict = outcome.verdict
@@ -327,13 +325,6 @@ class Structure:
     def _tick(self, detail: dict[str, Any]) -> None:
         self._ownership.report.detail["ddl"] = {name: value for name, value in detail.items() if value is not None}
         self._ownership.report.urgent = True
-
-
-def _with_own_definer(text: str, flags: dict[str, bool]) -> str:
-    try:
-        return with_current_user(text, **flags)
-    except NotUnderstood:  # it stays as it is, and is refused
-        return text
 
 
 def _open(row: tuple[Any, ...]) -> Open:

@@ -18,6 +18,7 @@ from consumers.rules import rules_of
 from consumers.schema_store import SchemaStore
 from consumers.statements import Statements
 from consumers.target import plan, read_table
+from initialization.initialized import Initialized
 from schemas.envelope import RowDecoder
 from schemas.records import REFRESH, RowEvent, TransactionRecord
 
@@ -60,10 +61,12 @@ class AppliedTables:
         schemas: SchemaStore,
         connection: Connection[Any],
         history: History | None = None,
+        initialized: Initialized | None = None,
         on_forget: Callable[[], None] | None = None,
     ) -> None:
         """connection: one on which nothing else is done, see STRUCTURE_STATEMENTS. history: of the target's own statements, where
-        the source gets them. on_forget: called where what was made of tables is made anew.
+        the source gets them. initialized: which rows are
+        older than their table at the target. on_forget: called where what was made of tables is made anew.
         """
         self._schemas = schemas
         self._connection = connection
@@ -71,7 +74,8 @@ class AppliedTables:
         self._rules = TableRules(direction)
         self._forced = direction.from_ == topology.arbiter
         self._history = history or History()
-        self._tables: dict[tuple[int, Known], AppliedTable] = {}
+        self._initialized = initialized or Initialized({}, ())
+        self._tables: dict[tuple[int, Known, bool], AppliedTable] = {}
         self._on_forget = on_forget
 
     def of(self, identity: int, record: TransactionRecord) -> AppliedTable:
@@ -80,10 +84,17 @@ class AppliedTables:
         Raises ApplyError where its target is missing or does not fit.
         """
         known = self._history.known_at(record.seen, record.held)
-        table = self._tables.get((identity, known))
+        older = self._initialized.early(record.sequence) and self._is_older(identity, record)
+        table = self._tables.get((identity, known, older))
         if table is None:
-            table = self._tables[identity, known] = self._describe(self._schemas.decoder(identity), known)
+            table = self._describe(self._schemas.decoder(identity), known, older=older)
+            self._tables[identity, known, older] = table
         return table
+
+    def _is_older(self, identity: int, record: TransactionRecord) -> bool:
+        """Whether the target's table was made after these rows, as the source had it then, or not at all."""
+        table = self._schemas.decoder(identity).table
+        return self._initialized.has_rows(table.db, table.name, record.sequence)
 
     def forget(self) -> None:
         """Structure has changed, or may have: what is known of the target's tables is read again."""
@@ -95,11 +106,11 @@ class AppliedTables:
         """`db.table` of a schema id, whether or not its target fits."""
         return self._schemas.decoder(identity).table.full_name
 
-    def _describe(self, decoder: RowDecoder, known: Known) -> AppliedTable:
+    def _describe(self, decoder: RowDecoder, known: Known, *, older: bool) -> AppliedTable:
         source = decoder.table
         statements = adapted = None
         fate = self._history.fate((source.db, source.name), known)
-        if self._scope.includes(source.db, source.name) and fate.name is not None:
+        if self._scope.includes(source.db, source.name) and fate.name is not None and not older:
             target = read_table(self._connection, *fate.name)
             adapted = adapt(source, target.columns, fate.columns)
             fitting = source if adapted is None else adapted.table

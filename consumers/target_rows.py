@@ -29,6 +29,7 @@ class TargetRows:
         self._topology = control.topology.name
         self._stream: str | None = None
         self._sequence = 0  # as committed
+        self._barrier = 0  # likewise
 
     def read(self) -> Standing:
         """Read where the direction stands."""
@@ -37,7 +38,7 @@ class TargetRows:
         self._control.connection.commit()
         row = rows.get(self._source)
         if row is not None:
-            self._stream, self._sequence = row[1], row[2]
+            self._stream, self._sequence, self._barrier = row[1], row[2], row[6]
         return Standing(
             stream=self._stream,
             sequence=self._sequence,
@@ -76,20 +77,35 @@ class TargetRows:
             self._sequence,
         )
         if matched != 1:
-            raise LostOwnership(
-                f"the progress of {self._source} is not at {self._sequence} any more: another applier moved it",
-                hint="nothing was written; nothing is to be done when another applier runs",
-                where=Where(side=self._source),
-            )
+            raise self._lost()
+
+    def hold(self) -> None:
+        """Lock the progress row, so that nothing is begun where another applier has moved it. Raises LostOwnership."""
+        if not self._control.execute("hold_place", self._topology, self._source, self._stream, self._sequence):
+            self._control.connection.rollback()
+            raise self._lost()
+
+    def _lost(self) -> LostOwnership:
+        return LostOwnership(
+            f"the progress of {self._source} is not at {self._sequence} any more: another applier moved it",
+            hint="nothing was written; nothing is to be done when another applier runs",
+            where=Where(side=self._source),
+        )
 
     def committed(self, progress: Progress) -> None:
         """The transaction that `move` began is committed."""
         self._sequence = progress.sequence
+        self._barrier = max(self._barrier, progress.barrier)
 
     @property
     def sequence(self) -> int:
         """How far the direction has come, as committed."""
         return self._sequence
+
+    @property
+    def barrier(self) -> int:
+        """The last barrier of the source that has arrived, as committed."""
+        return self._barrier
 
     def add_rows(self, rows: int) -> None:
         """Count rows that were not known when the progress row was moved."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from bisync_topology.control import LOCAL_STREAM
+from bisync_topology.control import INITIAL_STREAM, LOCAL_STREAM
 from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh, Running
 from producers.refusals import refuse
 from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, CapturedTable, Tables
@@ -56,7 +56,7 @@ class ControlRows:
 
     def _statement(self, head: Head, row: Mapping[str, object]) -> None:
         """An applier's statement that cannot carry a progress row: between `running` and its next state the session tells it."""
-        number, sequence, local = _int(row["id"]), _int(row["sequence"]), row["stream"] == LOCAL_STREAM
+        number, sequence, local = _int(row["id"]), _int(row["sequence"]), row["stream"] in (LOCAL_STREAM, INITIAL_STREAM)
         if row["state"] == "running":
             sequence = 0 if local else sequence
             self.running[number] = Running(_int(row["connection_id"]), str(row["source_side"]), sequence, head.file)

@@ -6,6 +6,8 @@ also where nothing else tells, as of a TRUNCATE or of two equal tables that chan
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from pymysql.connections import Connection
@@ -48,21 +50,33 @@ def was_run(topology: Topology, side: str, thread_id: int, since: Place, until: 
     Raises CaptureError where another server has taken over, OSError, pymysql.err.OperationalError (1236 where the server has
     purged the first place).
     """
+    with closing(statements(topology, side, since, until, "executed")) as found:
+        for query in found:
+            if query is None:
+                return False  # sessions of before are no more, and their numbers are given again
+            if query.thread_id == thread_id:
+                return True
+    return False
+
+
+def statements(topology: Topology, side: str, since: Place, until: Place, use: str) -> Generator[events.Query | None]:
+    """What is logged as statements between two places of a side's binlog; None where the server has started meanwhile.
+
+    use: of the log, since one reader has one number. Raises as `was_run`.
+    """
     if since == until:
-        return False
+        return
     if since.server != until.server:
         raise CaptureError(f"the server was {since.server}, and is {until.server} now", code="binlog_purged")
-    number = replica_number(topology.name, side, "executed")
+    number = replica_number(topology.name, side, use)
     stream = BinlogStream(topology.sides[side].mysql, number, Position(None, since.file, since.pos))
     end = (int(until.file.rpartition(".")[2]), until.pos)
     try:
         while not stream.quiet and stream.place < end:
             for event in stream.read():
                 if event.type == events.QUERY and not events.is_begin(event.data):
-                    if events.query(event.data).thread_id == thread_id:
-                        return True
+                    yield events.query(event.data)
                 elif event.type == events.FORMAT_DESCRIPTION and stream.file != since.file and events.server_began(event.data):
-                    return False  # sessions of before are no more, and their numbers are given again
+                    yield None
     finally:
         stream.close()
-    return False

@@ -42,7 +42,7 @@ def test_a_wrong_key(world: World) -> None:
 def test_settings_that_are_not_built(world: World) -> None:
     """What this version cannot do is refused by name rather than left undone."""
     world.topology["directions"][0]["initialize"] = ["structure", "data"]
-    refused(world, 2, "directions[0].initialize", "set it to []")
+    refused(world, 2, "directions[0].initialize", "set it to [structure]")
 
 
 def test_an_unreachable_server(world: World) -> None:

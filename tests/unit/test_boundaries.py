@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "schemas")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "schemas")
 CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
@@ -48,6 +48,10 @@ PURE = (
     "consumers.split",
     "consumers.long_rows",
     "consumers.long_statements",
+    "initialization.definitions",
+    "initialization.table_text",
+    "initialization.structure_plan",
+    "initialization.initialized",
     "bisync_topology.ddl",
     "bisync_topology.ddl_clauses",
     "bisync_topology.ddl_edits",

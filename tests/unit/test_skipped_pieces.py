@@ -8,6 +8,7 @@ import pytest
 from bisync_topology.errors import ApplyError
 from consumers.assemble import Assembled
 from consumers.groups import Groups
+from initialization.initialized import Initialized
 from schemas.framing import frame
 from schemas.list_records import encode_ddl
 from schemas.records import DdlEvent, TransactionRecord
@@ -77,6 +78,7 @@ def groups(target: Target, *skips: str) -> Groups:
         skips=lambda: frozenset(skips),
         structure=SimpleNamespace(holding=False, meet=None, pass_over=lambda *_: None),  # type: ignore[arg-type]
         own=SimpleNamespace(),  # type: ignore[arg-type]
+        initialized=Initialized({}, ()),
     )
 
 
