@@ -18,7 +18,7 @@ from pathlib import Path
 
 import structlog
 
-from bisync_topology import failpoints, kafka, process
+from bisync_topology import failpoints, kafka, precheck_marker, process
 from bisync_topology.precheck import Results
 from bisync_topology.precheck_facts import gather
 from bisync_topology.sides import open_control
@@ -63,7 +63,7 @@ def processes(topology: Topology) -> list[tuple[str, str]]:
 def precheck(topology: Topology, stop: threading.Event) -> None:
     """Run the checks, waiting for servers that are away for a while. Raises Unreachable, UsageError or CheckFailed."""
     seconds = float(os.environ.get("BISYNC_TEST_START_SECONDS", START_SECONDS))
-    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop))
+    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop), runs=True)
     if stop.is_set():
         return
     error = results.failure()
@@ -80,6 +80,8 @@ def create(topology: Topology) -> None:
         with open_control(topology, side) as control:
             control.create()
             control.upgrade()
+            if topology.directions_from(side):
+                precheck_marker.require(control.connection, topology, side)
     client = kafka.admin(topology)
     present = kafka.existing_topics(client, topology)
     topics = {name: how for name, how in kafka.control_topics(topology).items() if name not in present}
