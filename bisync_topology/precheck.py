@@ -31,11 +31,8 @@ from bisync_topology.topology import Topology
 from bisync_topology.unbuilt import unbuilt
 
 
-def evaluate(topology: Topology, facts: Facts, *, runs: bool = False) -> list[Item]:
-    """Give every item, in the order in which a person would look: the file, the servers, the tables, the broker.
-
-    runs: what asks is `up`, whose processes have its principal at the broker.
-    """
+def evaluate(topology: Topology, facts: Facts) -> list[Item]:
+    """Give every item, in the order in which a person would look: the file, the servers, the tables, the broker."""
     items, known = [_topology(topology)], {}
     for side, found in facts.sides.items():
         address = f"{topology.sides[side].mysql.host}:{topology.sides[side].mysql.port}"
@@ -54,7 +51,7 @@ def evaluate(topology: Topology, facts: Facts, *, runs: bool = False) -> list[It
     if len(known) == len(topology.sides):
         for theme in (precheck_sides, precheck_tables, precheck_structure, precheck_objects, precheck_policies, precheck_ddl):
             items += theme.evaluate(topology, known)
-    items += precheck_kafka.evaluate(topology, facts.kafka, runs=runs)
+    items += precheck_kafka.evaluate(topology, facts.kafka, runs=facts.runs)
     return items
 
 
@@ -65,9 +62,9 @@ class Results:
     items: list[Item]
 
     @classmethod
-    def of(cls, topology: Topology, facts: Facts, *, runs: bool = False) -> Results:
-        """Evaluate facts. runs: for `up`, under whose principal every process is."""
-        return cls(evaluate(topology, facts, runs=runs))
+    def of(cls, topology: Topology, facts: Facts) -> Results:
+        """Evaluate facts."""
+        return cls(evaluate(topology, facts))
 
     @property
     def failed(self) -> list[Item]:

@@ -40,17 +40,20 @@ log = structlog.get_logger()
 _Fetched = TypeVar("_Fetched")
 
 
-def gather(topology: Topology, *, wait_seconds: float = 0.0, stop: threading.Event | None = None) -> Facts:
-    """Ask both sides and the broker. Servers that are away are asked again for wait_seconds, or until told to stop."""
+def gather(topology: Topology, *, wait_seconds: float = 0.0, stop: threading.Event | None = None, runs: bool = False) -> Facts:
+    """Ask both sides and the broker. Servers that are away are asked again for wait_seconds, or until told to stop.
+
+    runs: the processes are to be started then, under this principal.
+    """
     patience = _Patience(wait_seconds, stop or threading.Event())
     with ThreadPoolExecutor(len(topology.sides) + 1) as pool:
         asked = {
             side: pool.submit(patience.ask, side, partial(read_side, topology, side, marked=True)) for side in topology.sides
         }
-        broker = pool.submit(patience.ask, "kafka", partial(read_kafka, topology))
+        broker = pool.submit(patience.ask, "kafka", partial(read_kafka, topology, runs=runs))
         answer = broker.result()
         kafka, checkpoints = (answer, {}) if isinstance(answer, Exception) else answer
-        facts = Facts(sides={side: found.result() for side, found in asked.items()}, kafka=kafka)
+        facts = Facts(sides={side: found.result() for side, found in asked.items()}, kafka=kafka, runs=runs)
     return _with_tables(topology, _with_positions(topology, facts, checkpoints))
 
 

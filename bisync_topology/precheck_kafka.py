@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bisync_topology.errors import rule_for, words
-from bisync_topology.kafka_access import denied
+from bisync_topology.kafka_access import denied, producer_id
 from bisync_topology.ownership import waits_out
 from bisync_topology.precheck_item import BROKER, FAIL, LOGIN, PASS, WARN, Item
 from bisync_topology.precheck_seen import KafkaFacts
@@ -51,9 +51,11 @@ def _access(topology: Topology, found: KafkaFacts, *, runs: bool) -> Item:
 def _transactions(topology: Topology, found: KafkaFacts) -> Item:
     bad = {side: said for side, said in found.transactions.items() if said}
     if not bad:
-        running = f"; in use by the producer of {', '.join(sorted(found.running))}" if found.running else ""
-        tried = [side for side in found.transactions if not any(f".{side}." in access.name for access in found.denied)]
-        return Item("transactional_id", None, PASS, (f"usable for {', '.join(tried)}" if tried else "not tried") + running)
+        ids = {access.name for access in found.denied}
+        usable = [side for side in found.transactions if producer_id(topology.name, side) not in ids]
+        seen = [f"usable for {', '.join(usable)}"] if usable else []
+        seen += [f"in use by the producer of {', '.join(sorted(found.used))}"] if found.used else []
+        return Item("transactional_id", None, PASS, "; ".join(seen) or "denied, as said above")
     side, said = next(iter(bad.items()))
     why = "changes and their position are written in Kafka's transactions, so that none comes twice"
     if "TRANSACTION_TIMEOUT" in said:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import pymysql.err
@@ -37,8 +39,11 @@ _TRY_SECONDS = 5.0  # for the broker's answer to one question
 _TRANSACTION_SECONDS = 20.0  # for the first transactional id, whose topic a new cluster makes then
 
 
-def read_kafka(topology: Topology) -> tuple[KafkaFacts, dict[str, Checkpoint]]:
-    """Ask the broker; gives the checkpoints too. Raises Unreachable, CheckFailed where ACLs are missing that reading needs."""
+def read_kafka(topology: Topology, *, runs: bool = False) -> tuple[KafkaFacts, dict[str, Checkpoint]]:
+    """Ask the broker; gives the checkpoints too. Raises Unreachable, CheckFailed where ACLs are missing that reading needs.
+
+    runs: the producers are to be started then, so that ids which were used before are not tried.
+    """
     client = kafka.admin(topology)
     brokers = kafka.broker_count(client, topology, timeout=_TRY_SECONDS)
     kafka.check_access(client, topology, reader_access(topology))
@@ -57,17 +62,17 @@ def read_kafka(topology: Topology) -> tuple[KafkaFacts, dict[str, Checkpoint]]:
     try:
         denied = missing_access(client, topology, _work(topology))
         refused = _refused(client, topology, topics)
-        transactions, running = _transactions(topology)
+        transactions, used = _transactions(topology, frozenset(checkpoints) if runs else frozenset())
         facts = KafkaFacts(
             brokers=brokers,
             topics=len(topics),
             lost=lost,
             details=_details(client, topics),
             broker=_broker_settings(client),
-            denied=(*dict.fromkeys((*denied, *(each for each in (*refused[0], *transactions[0])))),),
+            denied=tuple(dict.fromkeys((*denied, *refused[0], *transactions[0]))),
             refused=refused[1],
             transactions=transactions[1],
-            running=running,
+            used=used,
         )
     except KafkaException as error:
         raise kafka.unreachable(topology, client.reason(error)) from error
@@ -143,27 +148,19 @@ def _settings(client: kafka.Admin, kind: Any, names: Iterable[str]) -> dict[str,
     return found
 
 
-def _transactions(topology: Topology) -> tuple[tuple[list[Access], dict[str, str]], frozenset[str]]:
-    """((denied ids, side → why its id cannot be used), sides whose producer runs).
+def _transactions(topology: Topology, used: frozenset[str]) -> tuple[tuple[list[Access], dict[str, str]], frozenset[str]]:
+    """((denied ids, side → why its id cannot be used), sides whose id was not tried). used: those that need not be.
 
     It is tried, as nothing else tells: that ends what a dead producer has left open, as the next start does anyway. A producer
     that runs would be fenced, so its id is left alone.
     """
-    denied, words, running = [], {}, set()
-    for side in topology.sides:
-        if not topology.directions_from(side):
-            continue
-        if not _idle(topology, side):
-            running.add(side)
-            continue
-        identity = producer_id(topology.name, side)
-        error = _tried(topology, identity)
-        if error is not None and is_denied(error):
-            denied.append(Access(WRITE, TRANSACTIONAL_ID, identity))
-        words[side] = "" if error is None or is_denied(error) else kafka.error_text(error)
-        if words[side]:
-            break  # another one would wait as long
-    return (denied, words), frozenset(running)
+    sides = [side for side in topology.sides if topology.directions_from(side)]
+    ids = {side: producer_id(topology.name, side) for side in sides if side not in used and _idle(topology, side)}
+    with ThreadPoolExecutor(len(sides) or 1) as pool:
+        errors = dict(zip(ids, pool.map(partial(_tried, topology), ids.values()), strict=True))
+    denied = [Access(WRITE, TRANSACTIONAL_ID, ids[side]) for side, error in errors.items() if error and is_denied(error)]
+    words = {side: kafka.error_text(error) if error and not is_denied(error) else "" for side, error in errors.items()}
+    return (denied, words), frozenset(sides) - frozenset(ids)
 
 
 def _tried(topology: Topology, identity: str) -> KafkaError | None:

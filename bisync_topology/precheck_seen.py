@@ -139,12 +139,13 @@ class KafkaFacts:
     denied: tuple[Access, ...] = ()  # what producers and appliers need under this principal
     refused: str = ""  # why the broker would not make a topic of ours
     transactions: Mapping[str, str] = field(default_factory=dict)  # side → why its transactional id cannot be used; "" it can
-    running: frozenset[str] = frozenset()  # sides whose producer runs, so that its id was not tried
+    used: frozenset[str] = frozenset()  # sides whose producer runs, or has, so that its id was not tried
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything; an exception stands where the answer was not to be had."""
+    """Everything; an exception stands where the answer was not to be had. runs: `up` asks, whose principal runs every process."""
 
     sides: Mapping[str, SideFacts | Exception]
     kafka: KafkaFacts | Exception
+    runs: bool = False

@@ -95,6 +95,8 @@ def _entries(topology: Topology, direction: Direction, facts: Mapping[str, SideF
     for pattern in map(parse, direction.objects):
         if pattern.excludes or any(pattern.matches(*name) for name in present):
             continue
+        if pattern.table is None and any(pattern.database.matches(db) for found in facts.values() for db in found.databases):
+            continue  # an empty database
         seen = f"{direction}: `{pattern.text}` means no table that the account sees on either side"
         fix = "is the name right, and does the account have SELECT there?"
         yield Item("objects", direction.from_, WARN, seen, "a misspelt name carries nothing, in silence", fix)

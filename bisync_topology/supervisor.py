@@ -63,7 +63,7 @@ def processes(topology: Topology) -> list[tuple[str, str]]:
 def precheck(topology: Topology, stop: threading.Event) -> None:
     """Run the checks, waiting for servers that are away for a while. Raises Unreachable, UsageError or CheckFailed."""
     seconds = float(os.environ.get("BISYNC_TEST_START_SECONDS", START_SECONDS))
-    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop), runs=True)
+    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop, runs=True))
     if stop.is_set():
         return
     error = results.failure()
