@@ -54,7 +54,7 @@ def gather(topology: Topology, *, wait_seconds: float = 0.0, stop: threading.Eve
         answer = broker.result()
         kafka, checkpoints = (answer, {}) if isinstance(answer, Exception) else answer
         facts = Facts(sides={side: found.result() for side, found in asked.items()}, kafka=kafka, runs=runs)
-    return _with_tables(topology, _with_positions(topology, facts, checkpoints))
+    return with_tables(topology, _with_positions(topology, facts, checkpoints))
 
 
 class _Patience:
@@ -102,7 +102,7 @@ def _position(topology: Topology, side: str, checkpoint: Checkpoint) -> CaptureE
     return None
 
 
-def _with_tables(topology: Topology, facts: Facts) -> Facts:
+def with_tables(topology: Topology, facts: Facts) -> Facts:
     """Add the statement that makes a table where the other side's is unlike it or missing, and whether its rows fit there."""
     found = {side: each for side, each in facts.sides.items() if isinstance(each, SideFacts)}
     if len(found) < len(facts.sides):
