@@ -121,9 +121,10 @@ def _in_sync(topology: Topology, found: KafkaFacts) -> Iterator[Item]:
     default = int(found.broker.get("min.insync.replicas", "0"))
     if default and 0 < factor < default:
         seen = f"the broker's default is {default}, topics.replication_factor is {factor}: new topics would take no record"
-        yield Item(
-            "min_insync_replicas", None, FAIL, seen, why, f"topics: {{replication_factor: {min(found.brokers, default + 1)}}}"
-        )
+        fix = f"topics: {{replication_factor: {min(found.brokers, default + 1)}}}"
+        if found.brokers < default:
+            fix = _configs(topology, f"--entity-type brokers --entity-default --add-config min.insync.replicas={factor}")
+        yield Item("min_insync_replicas", None, FAIL, seen, why, fix)
     elif not stuck:
         weak = sorted(name for name, number in wanted.items() if number < 2 and found.details[name].copies >= SAFE_COPIES)
         if weak:
@@ -215,11 +216,11 @@ def _of_tables(topology: Topology, found: KafkaFacts) -> set[str]:
 
 
 def _set(topology: Topology, topic: str, setting: str, value: object) -> str:
-    servers = topology.kafka.get("bootstrap.servers", "…")
-    return (
-        f"kafka-configs.sh --bootstrap-server {servers} --alter --entity-type topics --entity-name {topic}"
-        f" --add-config {setting}={value}"
-    )
+    return _configs(topology, f"--entity-type topics --entity-name {topic} --add-config {setting}={value}")
+
+
+def _configs(topology: Topology, what: str) -> str:
+    return f"kafka-configs.sh --bootstrap-server {topology.kafka.get('bootstrap.servers', '…')} --alter {what}"
 
 
 def _seen(found: KafkaFacts, setting: str) -> str:

@@ -35,8 +35,9 @@ from producers.checkpoint import Checkpoint, check_topics, read_checkpoint
 from producers.outbox import TRANSACTION_TIMEOUT_MS
 from schemas.topics import checkpoints_topic, ddl_topic
 
-_TRY_SECONDS = 5.0  # for the broker's answer to one question
-_TRANSACTION_SECONDS = 20.0  # for the first transactional id, whose topic a new cluster makes then
+_TRY_SECONDS = 5.0  # for the broker's first answer
+TRANSACTION_SECONDS = 30.0  # for the first transactional id, whose topic a new cluster makes then
+_AWAY = ("_TIMED_OUT", "_TRANSPORT", "REQUEST_TIMED_OUT")
 
 
 def read_kafka(topology: Topology, *, runs: bool = False) -> tuple[KafkaFacts, dict[str, Checkpoint]]:
@@ -102,20 +103,22 @@ def _refused(client: kafka.Admin, topology: Topology, topics: Iterable[str]) -> 
         for name, (count, settings) in wanted.items()
     ]
     denied, words = [], ""
-    for name, future in client.create_topics(new, validate_only=True, request_timeout=_TRY_SECONDS).items():
+    for name, future in client.create_topics(new, validate_only=True, request_timeout=kafka.ADMIN_TIMEOUT).items():
         try:
             future.result()
         except KafkaException as error:
             if is_denied(error):
                 side_wide = name.endswith(".precheck")
                 denied.append(Access(CREATE, TOPIC, name.removesuffix("precheck"), prefixed=side_wide))
+            elif error.args[0].retriable() or error.args[0].name() in _AWAY:
+                raise
             elif error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 words = f"topic {name}: {kafka.error_text(error)}"
     return denied, words
 
 
 def _details(client: kafka.Admin, topics: Iterable[str]) -> dict[str, TopicFacts]:
-    metadata = client.list_topics(timeout=_TRY_SECONDS).topics
+    metadata = client.list_topics(timeout=kafka.ADMIN_TIMEOUT).topics
     names = [name for name in topics if name in metadata and metadata[name].partitions]
     settings = _settings(client, ResourceType.TOPIC, names)
     return {
@@ -129,7 +132,7 @@ def _details(client: kafka.Admin, topics: Iterable[str]) -> dict[str, TopicFacts
 
 
 def _broker_settings(client: kafka.Admin) -> Mapping[str, str]:
-    brokers = [str(number) for number in client.list_topics(timeout=_TRY_SECONDS).brokers]
+    brokers = [str(number) for number in client.list_topics(timeout=kafka.ADMIN_TIMEOUT).brokers]
     return _settings(client, ResourceType.BROKER, brokers[:1]).get(brokers[0], {}) if brokers else {}
 
 
@@ -139,7 +142,7 @@ def _settings(client: kafka.Admin, kind: Any, names: Iterable[str]) -> dict[str,
     if not wanted:
         return {}
     found = {}
-    for resource, future in client.describe_configs(wanted, request_timeout=_TRY_SECONDS).items():
+    for resource, future in client.describe_configs(wanted, request_timeout=kafka.ADMIN_TIMEOUT).items():
         try:
             found[resource.name] = {name: str(entry.value) for name, entry in future.result().items() if entry.value is not None}
         except KafkaException as error:
@@ -167,7 +170,7 @@ def _tried(topology: Topology, identity: str) -> KafkaError | None:
     settings: dict[str, str | int | bool] = {"transactional.id": identity, "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
     producer = Producer(kafka.client_settings(topology, settings))
     try:
-        producer.init_transactions(_TRANSACTION_SECONDS)
+        producer.init_transactions(TRANSACTION_SECONDS)
     except KafkaException as error:
         found: KafkaError = error.args[0]
         return found

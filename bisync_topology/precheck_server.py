@@ -27,7 +27,7 @@ class _Setting:
     absent: str = ""  # what it counts as on a server that has no such variable
 
 
-_SETTINGS = (
+SETTINGS = (
     _Setting(
         "log_bin",
         "ON",
@@ -57,7 +57,7 @@ def evaluate(topology: Topology, side: str, facts: SideFacts) -> Iterator[Item]:
     """Give the items of one side that answers."""
     if not topology.directions_from(side):
         return  # nothing is read from its log
-    for setting in _SETTINGS:
+    for setting in SETTINGS:
         yield _setting(setting, side, facts)
     yield _gtid_mode(side, facts)
     yield _server_id(side, facts)

@@ -45,8 +45,9 @@ class Prechecking:
 
     def items(self, name: str, side: str | None, *, whole: bool = False) -> list[Item]:
         """Those of a name and a side, or of both, that did not pass; one that is not there at all has not passed."""
-        found = [item for item in self.results(whole=whole).items if item.item == name and item.side in (side, None)]
-        assert found, f"precheck has no item {name} of {side}"
+        results = self.results(whole=whole)
+        found = [item for item in results.items if item.item == name and item.side in (side, None)]
+        assert found, f"precheck has no item {name} of {side}: {results.failed}"
         return [item for item in found if item.result != PASS]
 
     def one(self, name: str, side: str | None, result: str, seen: str, fix: str, *, whole: bool = False) -> Item:

@@ -10,7 +10,9 @@ from topologies import World, eventually
 
 from bisync_topology.precheck_item import FAIL, PASS, WARN
 from bisync_topology.supervisor import create
+from sandbox import install
 from sandbox.instances import Sandbox
+from sandbox.programs import run
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -375,6 +377,30 @@ def test_with_ddl(precheck: Prechecking) -> None:
     world.sql("west", f"REVOKE SET_ANY_DEFINER ON *.* FROM {world.user}@'%'")
 
 
+def zone(name: str) -> list[str]:
+    """What mysql_tzinfo_to_sql prints of one time zone."""
+    program = install.mysql()
+    tool = program.folder / "usr/bin/mysql_tzinfo_to_sql"
+    printed = run([*program.command[:-1], tool, f"/usr/share/zoneinfo/{name}", name], what="no time zone")
+    return [part.strip() for part in printed.split(";") if part.strip()]
+
+
+def test_names_of_time_zones(precheck: Prechecking) -> None:
+    """A server that does not know them would refuse statements of sessions of the other; it is told by MySQL's own tool."""
+    world = precheck.world
+    world.topology["directions"][0]["ddl"] = True
+    try:
+        world.sql("east", "USE mysql", *zone("UTC"))
+        item = precheck.one("time_zones", "west", WARN, "east knows time zones by name, west does not", "mysql_tzinfo_to_sql")
+        assert str(item.fix).endswith("at that server")
+        world.sql("west", "USE mysql", *zone("UTC"))
+        precheck.mended("time_zones", "west")
+    finally:
+        for side in world.sides:
+            tables = ("time_zone", "time_zone_name", "time_zone_transition", "time_zone_transition_type")
+            world.sql(side, *(f"DELETE FROM mysql.{name}" for name in tables))
+
+
 def test_a_target_that_has_rows(precheck: Prechecking) -> None:
     """A table that data is to be copied into is empty at a first start."""
     world = precheck.world
@@ -436,7 +462,7 @@ def test_the_marker(begun: Prechecking) -> None:
 
 
 def test_the_place_to_go_on_from(begun: Prechecking) -> None:
-    """Binlogs that were purged before they were captured: `init --reset`, as is printed, begins anew. A topic that is lost too."""
+    """Binlogs that were purged before they were captured: `init --reset`, as is printed, begins anew."""
     world = begun.world
     running = world.start("producer", "east")
     eventually(
