@@ -49,7 +49,10 @@ def prove(connection: Connection[Any], topology: Topology, side: str) -> Marker:
     except (pymysql.err.MySQLError, OSError, CaptureError) as error:
         code = error.args[0] if isinstance(error, pymysql.err.MySQLError) and error.args else None
         return Marker(state=ABSENT) if code in NOT_THERE else Marker(state=UNTRIED, words=words(error))
-    return Marker(state=SEEN if found else HIDDEN, words=f"between {begun.file}:{begun.pos} and {end.file}:{end.pos}")
+    place_words = f"between {begun.file}:{begun.pos} and {end.file}:{end.pos}"
+    if found is None:
+        return Marker(state=UNTRIED, words=f"reading {place_words} took longer than {_SECONDS:.0f} s")
+    return Marker(state=SEEN if found else HIDDEN, words=place_words)
 
 
 def require(connection: Connection[Any], topology: Topology, side: str) -> None:
@@ -60,9 +63,12 @@ def require(connection: Connection[Any], topology: Topology, side: str) -> None:
         raise CheckFailed(message, hint="`bisync-topology precheck` says what hides it")
 
 
-def _found(stream: BinlogStream, mark: bytes, end: tuple[int, int]) -> bool:
+def _found(stream: BinlogStream, mark: bytes, end: tuple[int, int]) -> bool | None:
+    """Whether the row is before the end; None where that is not reached in time."""
     deadline = time.monotonic() + _SECONDS
-    while stream.place < end and time.monotonic() < deadline:
+    while stream.place < end:
+        if time.monotonic() > deadline:
+            return None
         if not stream.more(1.0):
             continue
         for outer in stream.read():

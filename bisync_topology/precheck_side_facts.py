@@ -29,7 +29,6 @@ VARIABLES = (
 _CLOCK = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 _ACCOUNTS = "SELECT CONCAT(User, '@', Host) FROM mysql.user"
 _STATUS = "SHOW STATUS WHERE Variable_name IN ('Ssl_cipher', 'Ssl_version', 'Threads_connected')"
-_OWN = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = SUBSTRING_INDEX(USER(), '@', 1)"
 _ZONE = "SELECT CONVERT_TZ('2000-01-01 00:00:00', '+00:00', 'UTC') IS NOT NULL"
 
 
@@ -69,7 +68,7 @@ def read_side(topology: Topology, side: str, *, marked: bool = False) -> SideFac
             named_zones=bool(query(_ZONE)[0][0]),
             tls=" ".join(filter(None, (status["Ssl_version"], status["Ssl_cipher"]))),
             threads=int(status["Threads_connected"]),
-            own=int(query(_OWN)[0][0]),
+            own=sum(row[1] == account.rpartition("@")[0] for row in query("SHOW PROCESSLIST")),
             user_limit=int(query("SELECT @@max_user_connections")[0][0]),
             channels=len(_allowed(query, _channels(variables["version"])) or ()),
             clock=_clock(query),

@@ -1,7 +1,8 @@
 """`up`: every producer and applier as a child process, started again when it dies, in the foreground.
 
-Start order: topology → one `up` a topology and host → precheck → control tables and topics → producers → appliers. Nothing is
-created before the precheck has passed. The children end with this process: told by SIGTERM, or by the kernel when it is killed.
+Start order: topology → one `up` a topology and host → precheck → control tables, a row of which is read back from the binlog, and
+topics → producers → appliers. Nothing is created before the precheck has passed. The children end with this process: told by
+SIGTERM, or by the kernel when it is killed.
 """
 
 from __future__ import annotations
