@@ -19,7 +19,7 @@ from sandbox.programs import run
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
-QUICK = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0", "innodb_use_native_aio": "OFF"}
+QUICK = {"sync_binlog": "0", "innodb_flush_log_at_trx_commit": "0"}
 ROOT = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
 COLLATION = '<collation name="utf8mb4_own_ci" id="1029"><rules><reset>a</reset><s>b</s></rules></collation>'
 
