@@ -38,6 +38,7 @@ def folding(tmp_path: Path) -> Iterator[MySQLServer]:
         "--initialize-insecure",
         "--lower-case-table-names=1",
         "--mysqlx=OFF",
+        "--innodb-use-native-aio=OFF",
         f"--datadir={server.datadir}",
     ]
     as_root = ["--user=root"] if user is None else []
