@@ -66,7 +66,9 @@ def applier(ctx: click.Context, side: str, parent: int | None) -> None:
 @OUTPUT
 @click.pass_context
 def precheck(ctx: click.Context, output: str) -> int:
-    """Say what keeps the topology from running, why, and the statement that mends it. Changes nothing.
+    """Say what keeps the topology from running, why, and the statement that mends it.
+
+    Changes nothing; where the control tables are there, a row is written and read back from the binlog.
 
     \b
     Example:

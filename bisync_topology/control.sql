@@ -224,6 +224,13 @@ SELECT name, state, host, pid, restarts, started_at, seen_at, detail FROM {c}.pr
 -- name: insert_heartbeat
 INSERT IGNORE INTO {c}.heartbeat (topology, side, barrier, at) VALUES (%s, %s, 0, %s);
 
+-- name: has_heartbeat
+SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'heartbeat';
+
+-- name: write_heartbeat
+-- Of a side that there is not: read back by the precheck, and passed over by producers.
+INSERT INTO {c}.heartbeat (topology, side, barrier, at) VALUES (%s, %s, 0, %s) AS fresh ON DUPLICATE KEY UPDATE at = fresh.at;
+
 -- name: raise_barrier
 UPDATE {c}.heartbeat SET barrier = barrier + 1, at = %s WHERE topology = %s AND side = %s;
 

@@ -17,6 +17,14 @@ CONTROL = (*ROWS, "CREATE", "ALTER")  # a later version adds columns
 DDL_TABLES = ("CREATE", "ALTER", "DROP", "INDEX", "REFERENCES")  # of tables that are carried by name
 DDL_DATABASE = (*DDL_TABLES, "CREATE VIEW", "CREATE ROUTINE", "ALTER ROUTINE", "EVENT", "TRIGGER")  # of whole databases
 _ALL = "ALL PRIVILEGES"
+# What MariaDB calls them since 10.5 → MySQL's names
+_OTHER_NAMES = {
+    "BINLOG MONITOR": "REPLICATION CLIENT",
+    "REPLICATION REPLICA": "REPLICATION SLAVE",
+    "REPLICATION REPLICA ADMIN": "REPLICATION SLAVE ADMIN",
+    "DELETE VERSIONING ROWS": "DELETE HISTORY",
+    "ALL": _ALL,
+}
 _NAME = r"`(?:[^`]|``)*`|\*"
 _LINE = re.compile(rf"(?P<verb>GRANT|REVOKE) (?P<privileges>.+?) ON (?:TABLE )?(?P<db>{_NAME})\.(?P<table>{_NAME}) (?:TO|FROM) ")
 
@@ -71,8 +79,13 @@ def grant(privileges: Iterable[str], db: str | None, table: str | None, account:
         place = f"{quote(plain)}.*"
     else:
         place = f"{quote(db)}.{quote(table)}"
+    return f"GRANT {', '.join(privileges)} ON {place} TO {account_text(account)}"
+
+
+def account_text(account: str) -> str:
+    """An account, user@host, as statements name it."""
     user, _, host = account.rpartition("@")
-    return f"GRANT {', '.join(privileges)} ON {place} TO '{_text(user)}'@'{_text(host)}'"
+    return f"'{_text(user)}'@'{_text(host)}'"
 
 
 def quote(name: str) -> str:
@@ -90,7 +103,8 @@ def _parse(line: str) -> _Line | None:
     if parts is None:
         return None
     listed = re.sub(r"\([^)]*\)", "()", parts["privileges"]).split(",")
-    privileges = frozenset(name for part in listed if not (name := part.strip()).endswith("()"))
+    names = (part.strip() for part in listed)
+    privileges = frozenset(_OTHER_NAMES.get(name, name) for name in names if not name.endswith("()"))
     db, table = (None if text == "*" else text[1:-1].replace("``", "`") for text in (parts["db"], parts["table"]))
     return _Line(privileges, db, table, parts["verb"] == "REVOKE")
 

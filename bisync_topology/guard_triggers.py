@@ -22,7 +22,7 @@ from bisync_topology.grants import SEEN, grant, quote
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import lock_name, now_us
 from bisync_topology.precheck_ddl import unseen
-from bisync_topology.precheck_facts import read_side
+from bisync_topology.precheck_side_facts import read_side
 from bisync_topology.sides import SideControl, explained, open_control
 from bisync_topology.sql_tokens import NotUnderstood
 from bisync_topology.topology import Topology

@@ -30,6 +30,7 @@ TOPIC, GROUP, TRANSACTIONAL_ID = "topic", "group", "transactional-id"
 DENIED = frozenset(f"{kind}_AUTHORIZATION_FAILED" for kind in ("TOPIC", "GROUP", "TRANSACTIONAL_ID", "CLUSTER"))
 ALL = frozenset({"READ", "WRITE", "DESCRIBE"})
 ASK_SECONDS = 15.0
+_GROUP_TRIES = 5
 # A topic that is not there yet; a group whose broker is not ready to speak of it, which it is not before it is first asked.
 _UNKNOWN = ("UNKNOWN_TOPIC_OR_PART", "COORDINATOR_LOAD_IN_PROGRESS", "COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR")
 
@@ -101,9 +102,9 @@ def missing_access(client: AdminClient, topology: Topology, needed: Sequence[Acc
     }
     topics = TopicCollection(sorted({name for access, name in stands.items() if access.kind == TOPIC}))
     asked: dict[str, Any] = dict(client.describe_topics(topics, include_authorized_operations=True, request_timeout=ASK_SECONDS))
-    for group in {access.name for access in stands if access.kind == GROUP}:  # the client describes one at a time
-        asked |= client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=ASK_SECONDS)
     allowed = {name: _operations(future) for name, future in asked.items()}
+    for group in {access.name for access in stands if access.kind == GROUP}:
+        allowed[group] = _group_operations(client, group)
     return [access for access, name in stands.items() if access.operation.upper() not in allowed[name]]
 
 
@@ -117,6 +118,22 @@ def _asked(access: Access, lists: Sequence[str]) -> str:
     if access.operation == DESCRIBE:
         return f"{access.name}any"
     return next(name for name in lists if name.startswith(access.name))
+
+
+def _group_operations(client: AdminClient, group: str) -> frozenset[str]:
+    """The same of a group; the client describes one at a time.
+
+    The first question about any group has a new cluster make their topic, and may get no answer: it is asked again.
+    """
+    seconds, tried = ASK_SECONDS / _GROUP_TRIES, 0
+    while True:
+        (future,) = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=seconds).values()
+        try:
+            return _operations(future)
+        except KafkaException as error:
+            tried += 1
+            if tried == _GROUP_TRIES or error.args[0].name() != "_TIMED_OUT":
+                raise
 
 
 def _operations(future: Any) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """What must hold before anything is started: each item with what was seen, why it matters and the statement that mends it.
 
-Pure: facts in (precheck_facts.py fetches them), items out. The checks of one server are in `precheck_server.py`, those of tables
-and of the two sides against each other in `precheck_tables.py`, those of DDL and triggers in `precheck_ddl.py`.
+Pure: facts in (`precheck_facts.py` has them fetched, `precheck_seen.py` is their shape), items out. A theme is a module. Of one
+server: `precheck_connection.py`, `precheck_privileges.py`, `precheck_server.py` (its binlog). Of both: `precheck_sides.py`,
+`precheck_tables.py`, `precheck_structure.py`, `precheck_objects.py`, `precheck_policies.py`, `precheck_ddl.py`. And
+`precheck_kafka.py`.
 """
 
 from __future__ import annotations
@@ -9,34 +11,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bisync_topology import precheck_ddl, precheck_server, precheck_tables
+from bisync_topology import (
+    precheck_connection,
+    precheck_ddl,
+    precheck_kafka,
+    precheck_objects,
+    precheck_policies,
+    precheck_privileges,
+    precheck_server,
+    precheck_sides,
+    precheck_structure,
+    precheck_tables,
+)
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, rule_for, words
 from bisync_topology.ownership import waits_out
-from bisync_topology.precheck_facts import Facts, KafkaFacts, SideFacts
-from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
+from bisync_topology.precheck_item import FAIL, LOGIN, PASS, REACHABLE, TOPOLOGY, WARN, Item
+from bisync_topology.precheck_seen import Facts, SideFacts
 from bisync_topology.topology import Topology
 from bisync_topology.unbuilt import unbuilt
-
-TOPOLOGY, REACHABLE, LOGIN, BROKER = "topology", "reachable", "login", "broker"
 
 
 def evaluate(topology: Topology, facts: Facts) -> list[Item]:
     """Give every item, in the order in which a person would look: the file, the servers, the tables, the broker."""
-    items = [_topology(topology)]
+    items, known = [_topology(topology)], {}
     for side, found in facts.sides.items():
         address = f"{topology.sides[side].mysql.host}:{topology.sides[side].mysql.port}"
         if isinstance(found, SideFacts):
-            version = found.variables.get("version", "")
-            items.append(Item(REACHABLE, side, PASS, f"{address} answers: MySQL {version}"))
+            items.append(Item(REACHABLE, side, PASS, f"{address} answers"))
             items.append(Item(LOGIN, side, PASS, f"as {found.account}"))
+            items.append(version := precheck_connection.version(side, found))
+            if version.result == FAIL:
+                continue  # of the rest nothing was asked
+            known[side] = found
+            items += precheck_connection.evaluate(topology, side, found)
+            items += precheck_privileges.evaluate(topology, side, found)
             items += precheck_server.evaluate(topology, side, found)
         else:
             items.append(_refused(side, address, topology.sides[side].mysql.user, found))
-    known = {side: found for side, found in facts.sides.items() if isinstance(found, SideFacts)}
     if len(known) == len(topology.sides):
-        items += precheck_tables.evaluate(topology, known)
-        items += precheck_ddl.evaluate(topology, known)
-    items += _kafka(topology, facts.kafka)
+        for theme in (precheck_sides, precheck_tables, precheck_structure, precheck_objects, precheck_policies, precheck_ddl):
+            items += theme.evaluate(topology, known)
+    items += precheck_kafka.evaluate(topology, facts.kafka, runs=facts.runs)
     return items
 
 
@@ -96,28 +111,6 @@ def _refused(side: str, address: str, user: str, error: Exception) -> Item:
         return Item(LOGIN, side, FAIL, seen, "the topology works under this account", rule.advice)
     why = "without its answers nothing is known of this server"
     return Item(REACHABLE, side, FAIL, f"{address} refuses a question: {words(error)}", why, rule.advice)
-
-
-def _kafka(topology: Topology, found: KafkaFacts | Exception) -> Iterator[Item]:
-    if not isinstance(found, KafkaFacts):
-        away, rule = waits_out(found), rule_for(found)
-        item = LOGIN if rule.code == "kafka_login" else BROKER
-        yield Item(item, None, FAIL, words(found), "changes travel through Kafka", rule.advice, away=away)
-        return
-    servers = topology.kafka.get("bootstrap.servers")
-    yield Item(BROKER, None, PASS, f"{servers} answers: {found.brokers} broker{'s' * (found.brokers != 1)}")
-    factor = topology.topics.replication_factor
-    if factor > found.brokers:
-        seen = f"topics.replication_factor is {factor}, there are {found.brokers} brokers"
-        why = "the broker refuses to create topics with more copies than brokers"
-        yield Item("replication_factor", None, FAIL, seen, why, f"topics: {{replication_factor: {found.brokers}}}")
-    for side, lost in found.lost.items():
-        yield Item("topics", side, FAIL, lost.message, "a gap would be passed in silence", lost.hint)
-    if not found.lost:
-        seen = (
-            f"{found.topics} topics of this topology, as the checkpoints know them" if found.topics else "none yet: a first start"
-        )
-        yield Item("topics", None, PASS, seen)
 
 
 def _lines(item: Item) -> Iterator[str]:

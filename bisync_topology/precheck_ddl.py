@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bisync_topology.grants import DDL_DATABASE, DDL_TABLES, SEEN, Grants, grant
 from bisync_topology.object_patterns import ObjectPattern, parse
-from bisync_topology.precheck_facts import Name, SideFacts
 from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
-from bisync_topology.precheck_server import places
+from bisync_topology.precheck_privileges import places
+from bisync_topology.precheck_seen import Name, SideFacts
 from bisync_topology.sql_tokens import NotUnderstood
-from bisync_topology.topology import Direction, Topology
+from bisync_topology.topology import Direction, Step, Topology
 from bisync_topology.triggers import Trigger
 
 GUARD = "bisync-topology ddl guard-triggers"
@@ -24,8 +24,9 @@ def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Ite
         if topology.directions_into(side):
             yield from _triggers(topology, side, found)
     for direction in topology.directions:
-        if direction.ddl:
+        if direction.ddl or Step.STRUCTURE in direction.initialize:
             yield from _privileges(direction, facts)
+        if direction.ddl:
             yield from _renames(direction)
 
 
@@ -78,6 +79,8 @@ def _privileges(direction: Direction, facts: Mapping[str, SideFacts]) -> Iterato
             told = True
             seen = f"{direction}: {target.account} lacks {', '.join(lacking)} on {_dotted(place)}"
             why = "ddl is true: the statements of the other side are run under this account; what it may not do is held"
+            if not direction.ddl:
+                why = "initialize has structure: what is missing is made under this account"
             yield Item("ddl", side, FAIL, seen, why, grant(lacking, *place, target.account) + ";")
     if DDL_DATABASE not in needed.values() or grants.everywhere("SUPER"):
         pass  # triggers and routines are not carried, or nothing is asked of the account

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
+TOPOLOGY, REACHABLE, LOGIN, BROKER = "topology", "reachable", "login", "broker"  # items that others look at
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,18 @@
-"""The precheck of one server: its settings, and the privileges of the account. Pure."""
+"""The precheck of one server's binary log: settings, filters, the marker, how long it is kept, the place to go on from. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bisync_topology.grants import CONTROL, REPLICATION, ROWS, Grants, grant
-from bisync_topology.object_patterns import parse
-from bisync_topology.precheck_facts import Name, SideFacts
 from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
-from bisync_topology.scope import Scope
-from bisync_topology.topology import Direction, Topology
+from bisync_topology.precheck_seen import ABSENT, HIDDEN, UNTRIED, SideFacts
+from bisync_topology.topology import RETENTION_FOREVER, Topology
 
+MARKER_WHY = (
+    "the marker of applied transactions is a row like it; unseen, they would be sent back: the classic cause of ping-pong"
+)
+_WEEK = 7 * 86_400
 _RECONNECT = "then reconnect the server's clients, as sessions keep what they began with"
 
 
@@ -26,7 +27,7 @@ class _Setting:
     absent: str = ""  # what it counts as on a server that has no such variable
 
 
-_SETTINGS = (
+SETTINGS = (
     _Setting(
         "log_bin",
         "ON",
@@ -54,14 +55,19 @@ _SETTINGS = (
 
 def evaluate(topology: Topology, side: str, facts: SideFacts) -> Iterator[Item]:
     """Give the items of one side that answers."""
-    yield from _privileges(topology, side, facts)
     if not topology.directions_from(side):
         return  # nothing is read from its log
-    for setting in _SETTINGS:
+    for setting in SETTINGS:
         yield _setting(setting, side, facts)
     yield _gtid_mode(side, facts)
     yield _server_id(side, facts)
+    yield _replica_updates(side, facts)
+    yield _order(side, facts)
+    yield _partial_json(side, facts)
     yield from _filters(topology, side, facts)
+    yield _marker(topology, side, facts)
+    yield _kept(topology, side, facts)
+    yield _position(side, facts)
 
 
 def _setting(setting: _Setting, side: str, facts: SideFacts) -> Item:
@@ -120,72 +126,93 @@ def _filters(topology: Topology, side: str, facts: SideFacts) -> Iterator[Item]:
             side,
             FAIL,
             f"{option} keeps database {db} out of the binary log",
-            "the marker of applied transactions is in it; unseen, they would be sent back: the classic cause of ping-pong"
-            if control
-            else "its changes could not be read",
+            MARKER_WHY if control else "its changes could not be read",
             f"take `{option}` out of the server's option file and restart it"
             if db in ignore_db
             else f"add `binlog-do-db = {db}` to the server's option file, or take all such lines out, and restart it",
         )
 
 
-def _privileges(topology: Topology, side: str, facts: SideFacts) -> Iterator[Item]:
-    missing = list(_missing(topology, side, facts))
-    if not missing:
-        yield Item("privileges", side, PASS, f"{facts.account} has those that are needed")
-    for privileges, db, table in missing:
-        place = "*.*" if db is None else f"{db}.{table or '*'}"
-        yield Item(
-            "privileges",
-            side,
-            FAIL,
-            f"{facts.account} lacks {', '.join(privileges)} on {place}",
-            _why_needed(topology, db),
-            grant(privileges, db, table, facts.account) + ";",
+def _replica_updates(side: str, facts: SideFacts) -> Item:
+    """What MySQL's own replication brings into this server is read from its binlog like anything else, if it is there."""
+    name = "log_replica_updates" if "log_replica_updates" in facts.variables else "log_slave_updates"
+    value = facts.variables.get(name, "ON")
+    if value == "ON":
+        return Item("log_replica_updates", side, PASS, "ON")
+    fix = f"SET PERSIST_ONLY {name} = ON;  -- then restart the server"
+    if not facts.channels:
+        why = "should it become a replica of another server, what that brings would not reach the other side"
+        return Item("log_replica_updates", side, WARN, f"{value}; it is no replica now", why, fix)
+    seen = f"{value}, and it is a replica of another server"
+    return Item("log_replica_updates", side, FAIL, seen, "what replication brings is not in its binlog, and would be lost", fix)
+
+
+def _order(side: str, facts: SideFacts) -> Item:
+    value = facts.variables.get("binlog_order_commits", "ON")
+    if value == "ON":
+        return Item("binlog_order_commits", side, PASS, "ON")
+    why = "commits become visible in another order than the binlog's: what is read at a place in it may lack some before it"
+    return Item("binlog_order_commits", side, WARN, value, why, "SET PERSIST binlog_order_commits = ON;")
+
+
+def _partial_json(side: str, facts: SideFacts) -> Item:
+    value = facts.variables.get("binlog_row_value_options", "")
+    return Item("binlog_row_value_options", side, PASS, f"{value}, which is read" if value else "empty")
+
+
+def _marker(topology: Topology, side: str, facts: SideFacts) -> Item:
+    marker, name = facts.marker, topology.control_schema
+    if marker.state == ABSENT:
+        return Item(
+            "marker", side, PASS, f"`{name}` is not there yet; `up` makes it, and reads a row back before it starts anything"
         )
+    if marker.state == UNTRIED:
+        fix = "mend that, and run `precheck` again"
+        return Item("marker", side, WARN, f"no row could be written and read back: {marker.words}", MARKER_WHY, fix)
+    if marker.state != HIDDEN:
+        return Item("marker", side, PASS, f"a row written to `{name}` was read back from the binlog")
+    first = facts.variables.get("init_connect", "")
+    fix = f"take what hides `{name}` out of the server's option file (binlog-do-db, binlog-ignore-db), and restart it"
+    if "sql_log_bin" in first:
+        fix = "SET PERSIST init_connect = '';"
+        if "'" not in first:
+            first = f"init_connect is '{first}'"
+    seen = f"a row written to `{name}` is not in the binlog {marker.words}" + (f"; {first}" if "sql_log_bin" in first else "")
+    return Item("marker", side, FAIL, seen, MARKER_WHY, fix)
 
 
-def _why_needed(topology: Topology, db: str | None) -> str:
-    if db is None:
-        return "the binary log and its position are read with them"
-    if db == topology.control_schema:
-        return "progress and origin of what is applied are kept there"
-    return "its rows are read, compared and written, and its columns looked up"
+def _kept(topology: Topology, side: str, facts: SideFacts) -> Item:
+    """Binlogs are to outlast an outage as Kafka's topics do: the one is for producers, the other for appliers."""
+    seconds = int(facts.variables.get("binlog_expire_logs_seconds", "0"))
+    if not seconds or facts.variables.get("binlog_expire_logs_auto_purge", "ON") == "OFF":
+        return Item("binlog_retention", side, PASS, "binlogs are kept for ever")
+    wanted = topology.topics.retention_ms // 1000
+    if topology.topics.retention_ms == RETENTION_FOREVER:
+        wanted = _WEEK
+    if seconds >= wanted:
+        return Item("binlog_retention", side, PASS, f"binlogs are kept for {span(seconds)}")
+    why = "a producer, a broker, or a first copy that takes longer loses its place, and the direction is to be begun anew"
+    seen = f"binlogs are kept for {span(seconds)}, topics for {span(wanted)}"
+    return Item("binlog_retention", side, WARN, seen, why, f"SET PERSIST binlog_expire_logs_seconds = {wanted};")
 
 
-def _missing(topology: Topology, side: str, facts: SideFacts) -> Iterator[tuple[tuple[str, ...], str | None, str | None]]:
-    """(privileges, database, table) that the account lacks; database None: on everything, table None: on all of it."""
-    grants = Grants(facts.grants)
-    if topology.directions_from(side):
-        lacking = tuple(name for name in REPLICATION if not grants.everywhere(name))
-        if lacking:
-            yield lacking, None, None
-    lacking = tuple(name for name in CONTROL if not grants.on(name, topology.control_schema))
-    if lacking:
-        yield lacking, topology.control_schema, None
-    told: dict[tuple[str, str | None], tuple[str, ...]] = {}
-    for direction in topology.directions:
-        needed = ROWS if direction.to == side else ("SELECT",)
-        for db, table in places(direction, topology.control_schema, facts.tables):
-            lacking = tuple(name for name in needed if not grants.on(name, db, table))
-            told[db, table] = tuple(name for name in ROWS if name in (*told.get((db, table), ()), *lacking))
-    for (db, table), lacking in told.items():
-        if lacking and not (table is not None and set(lacking) <= set(told.get((db, None), ()))):
-            yield lacking, db, table
+def _position(side: str, facts: SideFacts) -> Item:
+    error = facts.position
+    if error is None:
+        seen = (
+            "the server still has what was not captured yet"
+            if facts.captured
+            else "none yet: a first start begins at the present end"
+        )
+        return Item("position", side, PASS, seen)
+    # a server that was set back has appliers that bring it to the present: they are not to be kept from it
+    result = WARN if error.code == "server_restored" else FAIL
+    return Item("position", side, result, error.message, "what lies between was not carried, and never will be", error.hint)
 
 
-def places(direction: Direction, control_schema: str, tables: Iterable[Name]) -> Iterator[tuple[str, str | None]]:
-    """What a direction needs privileges on: the databases and tables that its entries name, and what its globs find."""
-    scope = Scope(direction.objects, control_schema=control_schema)
-    for pattern in map(parse, direction.objects):
-        if pattern.excludes:
-            continue
-        if pattern.exact is not None:
-            yield pattern.exact
-        elif pattern.table is None and pattern.database.literal is not None:
-            yield pattern.database.literal, None
-        else:
-            found = sorted(name for name in tables if pattern.matches(*name) and scope.includes(*name))
-            yield from found
-            if not found and pattern.database.literal is not None:
-                yield pattern.database.literal, None
+def span(seconds: int) -> str:
+    """`7 days`, `90 s`."""
+    for length, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds % length == 0 and seconds >= length:
+            return f"{seconds // length} {name}{'s' * (seconds != length)}"
+    return f"{seconds} s"

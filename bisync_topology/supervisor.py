@@ -1,7 +1,8 @@
 """`up`: every producer and applier as a child process, started again when it dies, in the foreground.
 
-Start order: topology → one `up` a topology and host → precheck → control tables and topics → producers → appliers. Nothing is
-created before the precheck has passed. The children end with this process: told by SIGTERM, or by the kernel when it is killed.
+Start order: topology → one `up` a topology and host → precheck → control tables, a row of which is read back from the binlog, and
+topics → producers → appliers. Nothing is created before the precheck has passed. The children end with this process: told by
+SIGTERM, or by the kernel when it is killed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import structlog
 
-from bisync_topology import failpoints, kafka, process
+from bisync_topology import failpoints, kafka, precheck_marker, process
 from bisync_topology.precheck import Results
 from bisync_topology.precheck_facts import gather
 from bisync_topology.sides import open_control
@@ -63,7 +64,7 @@ def processes(topology: Topology) -> list[tuple[str, str]]:
 def precheck(topology: Topology, stop: threading.Event) -> None:
     """Run the checks, waiting for servers that are away for a while. Raises Unreachable, UsageError or CheckFailed."""
     seconds = float(os.environ.get("BISYNC_TEST_START_SECONDS", START_SECONDS))
-    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop))
+    results = Results.of(topology, gather(topology, wait_seconds=seconds, stop=stop, runs=True))
     if stop.is_set():
         return
     error = results.failure()
@@ -80,6 +81,8 @@ def create(topology: Topology) -> None:
         with open_control(topology, side) as control:
             control.create()
             control.upgrade()
+            if topology.directions_from(side):
+                precheck_marker.require(control.connection, topology, side)
     client = kafka.admin(topology)
     present = kafka.existing_topics(client, topology)
     topics = {name: how for name, how in kafka.control_topics(topology).items() if name not in present}

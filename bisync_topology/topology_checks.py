@@ -118,7 +118,7 @@ def _passwords(draft: Draft) -> Iterator[Problem]:
     for name in draft.side_names():
         key: Key = ("sides", name, "mysql", "password")
         host, password = draft.text("sides", name, "mysql", "host"), draft.text(*key)
-        if host and password and draft.document.is_literal(key) and not _is_loopback(host):
+        if host and password and draft.document.is_literal(key) and not is_loopback(host):
             allowed = "use ${env:NAME} or ${file:/path}; only loopback hosts may have a literal"
             yield Problem(key, f"a literal is refused for {host}; {allowed}")
 
@@ -217,7 +217,8 @@ def _show(value: object) -> str:
     return f"[{', '.join(sorted(value))}]" if isinstance(value, frozenset) else str(value or "not set")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

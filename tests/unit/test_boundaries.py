@@ -17,6 +17,7 @@ CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 KAFKA_EDGE = {
     "bisync_topology.kafka",  # settings, topics, errors
     "bisync_topology.kafka_access",  # what a process is allowed to do
+    "bisync_topology.precheck_kafka_facts",  # what a broker says of itself
     "bisync_topology.kafka_records",  # reading outside of the main stream
     "bisync_topology.worker",  # the last handler of a process
     "producers.outbox",
@@ -62,6 +63,7 @@ PURE = (
     "bisync_topology.sql_tokens",
     "bisync_topology.sql_modes",
     "bisync_topology.triggers",
+    "bisync_topology.precheck_version",
     "bisync_topology.scope",
     "bisync_topology.object_patterns",
 )

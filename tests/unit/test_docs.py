@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import pytest
 
-from bisync_topology import control, failpoints
+from bisync_topology import control, failpoints, precheck_server
 from bisync_topology.cli import cli
 from bisync_topology.error_table import KAFKA, MYSQL
 from bisync_topology.errors import CheckFailed, DirectionFailed, InternalError, LostOwnership, Unreachable, UsageError
 from bisync_topology.grants import CONTROL, REPLICATION, ROWS, SEEN
+from bisync_topology.precheck_item import BROKER, LOGIN, REACHABLE, TOPOLOGY
 from bisync_topology.topology import Policy
 from bisync_topology.topology_file import load
 from bisync_topology.unbuilt import check_built
@@ -67,6 +68,24 @@ def codes() -> set[str]:
 def anchor(heading: str) -> str:
     """A heading as the fragment of a link, by the rules of Git hosts."""
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def items() -> set[str]:
+    """Every item that a precheck can give: the first argument of `Item`, and the names of settings that must have one value."""
+    found = {setting.name for setting in precheck_server.SETTINGS} | {TOPOLOGY, REACHABLE, LOGIN, BROKER}
+    for path in (HOME / "bisync_topology").glob("precheck*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="Item"), args=[ast.Constant(value=str(name)), *_]):
+                    found.add(name)
+    return found
+
+
+def test_items_of_the_precheck_are_listed() -> None:
+    """Operations has a row for each item, and for none that there is not."""
+    table = page("docs/operations.md").partition("## Precheck\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == items()
 
 
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
