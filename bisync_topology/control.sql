@@ -249,6 +249,11 @@ UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gt
  dropped_own_origin = dropped_own_origin + %s, dropped_repeated = dropped_repeated + %s
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
 
+-- name: touch_applied
+-- The marker of rows that are written by hand, as it were: it moves nothing, and is logged all the same.
+UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = GREATEST(applied_at + 1, %s), seen = 0
+ WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
 -- name: add_conflicts
 UPDATE {c}.applied SET conflicts = conflicts + %s, already_applied = already_applied + %s WHERE topology = %s AND source_side = %s;
 

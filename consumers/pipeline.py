@@ -8,7 +8,6 @@ transaction that the target undid (deadlock, lock wait) is done again as a whole
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +28,7 @@ from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
 from consumers.assemble import Assembler
 from consumers.consume import Fetcher
+from consumers.gap_watch import GapWatch
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.orphans import Refusals
 from consumers.own_statements import OwnStatements
@@ -48,7 +48,6 @@ from schemas.topics import checkpoints_topic, transactions_topic
 
 log = structlog.get_logger()
 
-GAP_SECONDS = 5.0  # how long a piece may wait for its events before the partitions' ends are asked for
 _POLL_SECONDS = 0.2
 
 
@@ -207,7 +206,7 @@ class ApplierProcess:
 
     def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: OwnStatements) -> None:
         decode = transaction_decoder()
-        gaps = _GapWatch(fetcher, assembler, self._list)
+        gaps = GapWatch(fetcher, assembler, self._list)
         while True:
             if not self.ownership.held:
                 self.ownership.check()
@@ -281,28 +280,3 @@ class ApplierProcess:
             if connection is not None and connection.open:
                 connection.close()
         self._fetcher = self._connection = self._structure_connection = None
-
-
-class _GapWatch:
-    """Asks for the ends of partitions for which a piece has waited long: what is not there by then is lost."""
-
-    def __init__(self, fetcher: Fetcher, assembler: Assembler, list_partition: tuple[str, int]) -> None:
-        self._fetcher = fetcher
-        self._assembler = assembler
-        self._list = list_partition
-        self._since = 0.0
-        self.list_end = 0  # offset up to which the list has been read
-
-    def look(self) -> None:
-        """Raises ApplyError for a gap."""
-        needed = self._assembler.needs() - {self._list}
-        if not needed:
-            self._since = 0.0
-        elif not self._since:
-            self._since = time.monotonic()
-        elif time.monotonic() - self._since > GAP_SECONDS:
-            self._since = time.monotonic()
-            for partition in needed:
-                end = self._fetcher.reached_end(partition)
-                if end is not None:
-                    self._assembler.partition_end(partition, end, self.list_end)

@@ -1,0 +1,76 @@
+"""The commands `replay` and `recover`: what Kafka holds is applied once more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from bisync_topology.command_options import OUTPUT, put_out, side_argument, topology_of
+from bisync_topology.errors import UsageError
+
+
+@click.command()
+@side_argument("from_")
+@side_argument("to")
+@click.option(
+    "--to-datetime",
+    "moment",
+    metavar="T",
+    help="From the first transaction that was committed then or later; UTC unless it says.",
+)
+@click.option(
+    "--to-earliest", "earliest", is_flag=True, help="From the earliest one of which, and of all behind it, Kafka has every event."
+)
+@click.option(
+    "--to-offset", "offset", type=click.IntRange(min=0), metavar="N", help="From this offset of `<name>.<FROM>.transactions`."
+)
+@click.option("--execute", is_flag=True, help="Not a dry run: exits with 1 where rows differ and are not written.")
+@click.option("--force", is_flag=True, help="With --execute: write the rows that differ as they were sent.")
+@OUTPUT
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    from_: str,
+    to: str,
+    moment: str | None,
+    earliest: bool,
+    offset: int | None,
+    execute: bool,
+    force: bool,
+    output: str,
+) -> int:
+    """Compare what a direction has applied since a point with its target, and write it again. A dry run unless --execute.
+
+    The direction must be paused. What it has not applied yet is counted alone: `resume` applies it. Each row is compared by its
+    last image; --force overwrites what the target has now, so keep writes off such rows.
+
+    \b
+    Example:
+      bisync-topology replay east west --to-datetime 2026-11-22T12:00:00Z
+      bisync-topology replay east west --to-earliest --execute --force
+    """
+    from bisync_topology.display import show_replay
+    from recovery.replay import replay as run
+    from recovery.replay_plan import at_offset, at_time
+
+    if (moment is not None) + earliest + (offset is not None) != 1:
+        raise UsageError("one of --to-datetime, --to-earliest and --to-offset is required")
+    if force and not execute:
+        raise UsageError("--force goes with --execute")
+    chosen = None if earliest else at_time(microseconds(moment)) if moment is not None else at_offset(offset or 0)
+    found: dict[str, Any] = run(topology_of(ctx), from_, to, chosen, execute=execute, force=force)
+    put_out(output, found, show_replay)
+    return 1 if execute and not force and not found["equal"] else 0
+
+
+def microseconds(text: str) -> int:
+    """A time in ISO 8601, in UTC unless it says otherwise → microseconds since 1970. Raises UsageError."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no time: {error}", hint="as 2026-11-22T12:00:00Z, or with an offset, +02:00") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    whole = moment.replace(microsecond=0)
+    return int(whole.timestamp()) * 1_000_000 + moment.microsecond
