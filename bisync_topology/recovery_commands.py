@@ -65,6 +65,37 @@ def replay(
     return 1 if execute and not force and not found["equal"] else 0
 
 
+@click.command()
+@side_argument("side")
+@click.option(
+    "--force", is_flag=True, help="Overwrite rows that are not as the stream has them, and pass statements that are refused."
+)
+@OUTPUT
+@click.pass_context
+def recover(ctx: click.Context, side: str, force: bool, output: str) -> None:
+    """Bring a server that was restored from a backup back to where its own stream ends; its processes must be stopped.
+
+    What it had written and applied since the backup is applied to it again, in order and once. Where Kafka does not have all of it,
+    the gap is named, nothing is written, and the exit code is 1. Ended at any moment, it goes on there when it is run again.
+
+    \b
+    Example:
+      bisync-topology -f topology.yaml recover west
+    """
+    from recovery.recover import recover as run
+
+    found = run(topology_of(ctx), side, lambda line: click.echo(line, err=output == "json"), force=force)
+    put_out(output, found, _show_recovery)
+
+
+def _show_recovery(found: dict[str, Any]) -> None:
+    forced = f", {found['overwritten']} changes by force" if found["overwritten"] else ""
+    click.echo(
+        f"{found['transactions']} transactions were applied again{forced}; {found['side']} goes on as stream {found['stream']}"
+    )
+    click.echo("`up` goes on from here, and writes may be let on again")
+
+
 def microseconds(text: str) -> int:
     """A time in ISO 8601, in UTC unless it says otherwise → microseconds since 1970. Raises UsageError."""
     try:

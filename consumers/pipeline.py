@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import structlog
@@ -42,6 +43,7 @@ from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_ST
 from consumers.target_rows import TargetRows
 from initialization.structure import initialize_structure
 from producers.checkpoint import read_checkpoint
+from recovery.standing import lost_writes
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
 from schemas.topics import checkpoints_topic, transactions_topic
@@ -49,6 +51,7 @@ from schemas.topics import checkpoints_topic, transactions_topic
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2
+_RESTORED_SECONDS = 5.0  # between two looks at a side that was set back
 
 
 def run(topology: Topology, side: str, stop: threading.Event) -> None:
@@ -82,6 +85,8 @@ class ApplierProcess:
 
     def work(self, backoff: Backoff) -> None:
         """From the lock on: read where the target stands, assign, loop."""
+        if not self._has_its_own():
+            return
         source = self.direction.from_
         connection = self._connection = connect(
             self.topology.sides[self.side].mysql, autocommit=False, database=self.topology.control_schema
@@ -178,6 +183,20 @@ class ApplierProcess:
         report.state = "waiting"
         report.detail = {"waits_for": f"{name}, {number} of {of} of the structure", "initializing": True}
         report.urgent = True
+
+    def _has_its_own(self) -> bool:
+        """Wait while the side lacks changes of its own, as it was set back: what is applied comes behind them.
+
+        False when told to stop meanwhile.
+        """
+        with closing(connect(self.topology.sides[self.side].mysql)) as connection:
+            while (why := lost_writes(self.topology, self.side, connection)) is not None:
+                self.ownership.report.state, self.ownership.report.detail = "waiting", {"waits_for": why}
+                log.warning("this side was set back", why=why)
+                if self.stop.wait(_RESTORED_SECONDS) or self._halted():
+                    return False
+                self.ownership.check()
+        return True
 
     def _stream_of_source(self, known: str | None) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.

@@ -131,6 +131,7 @@ class Publisher:
             prepared=self._prepared,
             running=self._running,
             held=tuple(sorted(self._held)),
+            began=self._checkpoint.began,
         )
 
     def commit(self) -> None:

@@ -33,7 +33,9 @@ def test_what_was_damaged_at_the_target_is_found_and_written_again(world: World)
     assert "is required" in world.run("replay", "east", "west", expect=2)
     assert "pause east west" in world.run("replay", "east", "west", "--to-earliest", expect=1)
     values = ", ".join(f"({n}, 0)" for n in range(1, 51))
-    world.sql("east", f"INSERT INTO {table} VALUES {values}", f"UPDATE {table} SET qty = id", f"DELETE FROM {table} WHERE id > 45")
+    world.sql(
+        "east", f"INSERT INTO {table} VALUES {values}", f"UPDATE {table} SET qty = id", f"DELETE FROM {table} WHERE id > 45"
+    )
     world.sql("east", f"UPDATE {table} SET id = 60 WHERE id = 40")
     world.run("wait")
     world.sql("west", f"UPDATE {table} SET qty = 77 WHERE id = 9")

@@ -1,0 +1,187 @@
+"""What of the stream that was captured from it a server has, once it was set back: restored from a backup, or failed over with loss.
+
+Its GTIDs alone do not tell, as a server that was set back gives the numbers of what it has lost once more, to other transactions.
+So what it wrote since is taken out: the binlog files that were begun after the last captured commit. The first of them says in its
+head which transactions were there before. Without GTIDs a transaction is known by its place, in files that were begun before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import pymysql.err
+from pymysql.connections import Connection
+
+from bisync_topology.control import Control
+from bisync_topology.errors import CaptureError, CheckFailed, Where
+from bisync_topology.kafka import admin, existing_topics
+from bisync_topology.kafka_records import TAIL_OFFSETS, read_tail
+from bisync_topology.sides import NOT_THERE
+from bisync_topology.topology import Topology
+from producers.capture import file_begun
+from producers.checkpoint import Checkpoint, read_checkpoint
+from producers.gtids import GtidSet
+from producers.server import Server, check_server, read_server, replica_number
+from recovery.listing import scan
+from schemas.list_records import transaction_decoder
+from schemas.topics import checkpoints_topic, transactions_topic
+
+_FILE_BEGINS = 4  # position of the first event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a server stands that was set back.
+
+    gtids: what it had when it was set back; None without GTIDs. captured: what of the captured transactions is among them.
+    file, pos, file_begun: where what it wrote since begins. files: those before, with their sizes.
+    """
+
+    gtids: str | None
+    captured: str | None
+    file: str
+    pos: int
+    file_begun: int
+    files: Mapping[str, int] = field(default_factory=dict)
+
+    def has(self, gtid: str) -> bool:
+        """Whether it has a captured transaction."""
+        if self.gtids is not None:
+            tsid, _, number = gtid.rpartition(":")
+            return (tsid.lower(), int(number)) in self._set
+        file, _, pos = gtid.rpartition(":")
+        if file in self.files:
+            return int(pos) < self.files[file]
+        return bool(self.files) and _number(file) < _number(next(iter(self.files)))
+
+    def covers(self, began: str) -> bool:
+        """Whether it has all that was there when the stream began: a GTID set, or a place."""
+        if self.gtids is not None:
+            return not GtidSet(began).minus(self._set)
+        file, _, pos = began.rpartition(":")
+        return self.has(f"{file}:{int(pos) - 1}")
+
+    @cached_property
+    def _set(self) -> GtidSet:
+        return GtidSet(self.gtids or "")
+
+    def as_json(self) -> dict[str, Any]:
+        """What `Standing(**…)` takes."""
+        return asdict(self)
+
+
+def read_standing(topology: Topology, side: str, connection: Connection[Any], checkpoint: Checkpoint) -> Standing:
+    """Find out where a server stands that was set back. Raises CheckFailed where it cannot be told."""
+    server = read_server(connection)
+    last = _last_commit(topology, side, checkpoint) // 1_000_000
+    first, begun = None, 0
+    for file in reversed(list(server.files)):
+        at = begun_at(topology, side, server, file)
+        if at <= last:
+            break
+        first, begun = file, at
+    if checkpoint.gtid_executed is None or server.gtid_executed is None:
+        return _by_place(side, checkpoint, server, first, begun)
+    captured, executed = GtidSet(checkpoint.gtid_executed), GtidSet(server.gtid_executed)
+    if first is None:
+        if server.uuid in captured.minus(executed):
+            raise _unknown(side, "it writes a binlog file that it began before what it has lost")
+        had, first, pos = server.gtid_executed, server.file, server.pos
+    else:
+        had = ",".join(filter(None, [_previous_gtids(connection, first), server.gtid_purged]))
+        pos = _FILE_BEGINS
+    both = captured.minus(GtidSet(captured.minus(GtidSet(had))))
+    return Standing(gtids=had, captured=both, file=first, pos=pos, file_begun=begun)
+
+
+def _by_place(side: str, checkpoint: Checkpoint, server: Server, first: str | None, begun: int) -> Standing:
+    if checkpoint.gtid_executed != server.gtid_executed:
+        raise _unknown(side, "gtid_mode was switched since its stream began")
+    if server.uuid != checkpoint.server_uuid:
+        raise _unknown(side, f"without GTIDs only a copy of the same server can be told, and this is another one, {server.uuid}")
+    if first is None or next(iter(server.files)) == first:
+        raise _unknown(side, "without GTIDs the binlogs of the backup are needed, and they are not there")
+    names = list(server.files)
+    before = {name: server.files[name] for name in names[: names.index(first)]}
+    return Standing(gtids=None, captured=None, file=first, pos=_FILE_BEGINS, file_begun=begun, files=before)
+
+
+def lost_writes(topology: Topology, side: str, connection: Connection[Any]) -> str | None:
+    """Why the other side's changes are not to be applied here: the side lacks writes of its own that came before them.
+
+    None: it lacks none. One that lacks applied changes alone gets them again by itself.
+    """
+    if not topology.directions_from(side) or checkpoints_topic(topology.name) not in existing_topics(admin(topology), topology):
+        return None
+    checkpoint = read_checkpoint(topology, side)
+    if checkpoint is None:
+        return None
+    command = f"keep writes off {side}; `bisync-topology recover {side}` brings back what it has lost"
+    if unfinished(connection, topology):
+        return f"the recovery of {side} is not at its end; {command}"
+    server = read_server(connection)
+    try:
+        check_server(side, topology.other(side), checkpoint, server, partial(begun_at, topology, side, server))
+        return None
+    except CaptureError as error:
+        if error.code != "server_restored":
+            return None  # it is the producer's to say
+    try:
+        standing = read_standing(topology, side, connection, checkpoint)
+    except CheckFailed as error:
+        return f"{error.message}; {command}"
+    own = next(
+        (
+            item.record.gtid
+            for item in scan(topology, side)
+            if (item.record.stream, item.record.sequence) == (checkpoint.stream, checkpoint.own_sequence)
+        ),
+        None,
+    )
+    return None if own is None or standing.has(own) else f"{side} lacks changes of its own, up to {own}; {command}"
+
+
+def unfinished(connection: Connection[Any], topology: Topology) -> bool:
+    """Whether a recovery of this server was begun and is not at its end."""
+    try:
+        rows = Control(connection, topology).execute("read_recovery", topology.name)
+    except pymysql.err.MySQLError as error:
+        if error.args[0] not in NOT_THERE:
+            raise
+        return False
+    return any(row[0] == "running" for row in rows)
+
+
+def _last_commit(topology: Topology, side: str, checkpoint: Checkpoint) -> int:
+    decode = transaction_decoder()
+    tail = read_tail(topology, [(transactions_topic(topology.name, side), 0)], TAIL_OFFSETS)
+    records = [record for record in (decode(each.value) for each in tail) if record.stream == checkpoint.stream]
+    return records[-1].committed_at if records else 0
+
+
+def begun_at(topology: Topology, side: str, server: Server, file: str) -> int:
+    """When the server began one of its binlog files, in seconds since 1970."""
+    return file_begun(topology.sides[side].mysql, replica_number(topology.name, side, "standing", server.server_id), file)
+
+
+def _previous_gtids(connection: Connection[Any], file: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW BINLOG EVENTS IN %s LIMIT 3", (file,))
+        rows = cursor.fetchall()
+    return next((str(row[5]).replace("\n", "") for row in rows if row[2] == "Previous_gtids"), "")
+
+
+def _number(file: str) -> int:
+    return int(file.rpartition(".")[2])
+
+
+def _unknown(side: str, why: str) -> CheckFailed:
+    return CheckFailed(
+        f"which of its captured transactions {side} still has cannot be told: {why}",
+        hint="make both sides alike, then `bisync-topology init --reset`",
+        code="server_restored",
+        where=Where(side=side),
+    )
