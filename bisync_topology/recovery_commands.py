@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,32 +68,31 @@ def replay(
 
 @click.command()
 @side_argument("side")
-@click.option(
-    "--force", is_flag=True, help="Overwrite rows that are not as the stream has them, and pass statements that are refused."
-)
+@click.option("--force", is_flag=True, help="Overwrite rows that are not as the stream has them; pass what is refused.")
 @OUTPUT
 @click.pass_context
 def recover(ctx: click.Context, side: str, force: bool, output: str) -> None:
     """Bring a server that was restored from a backup back to where its own stream ends; its processes must be stopped.
 
-    What it had written and applied since the backup is applied to it again, in order and once. Where Kafka does not have all of it,
-    the gap is named, nothing is written, and the exit code is 1. Ended at any moment, it goes on there when it is run again.
+    What it had written and applied since the backup is applied to it again, in order and once. Where Kafka does not have all
+    of it, the gap is named, nothing is written, and the exit code is 1. Ended at any moment, it goes on when it is run again.
 
     \b
     Example:
       bisync-topology -f topology.yaml recover west
     """
+    from bisync_topology import failpoints
     from recovery.recover import recover as run
 
+    failpoints.arm(os.environ.get("BISYNC_FAILPOINT"))
     found = run(topology_of(ctx), side, lambda line: click.echo(line, err=output == "json"), force=force)
     put_out(output, found, _show_recovery)
 
 
 def _show_recovery(found: dict[str, Any]) -> None:
     forced = f", {found['overwritten']} changes by force" if found["overwritten"] else ""
-    click.echo(
-        f"{found['transactions']} transactions were applied again{forced}; {found['side']} goes on as stream {found['stream']}"
-    )
+    click.echo(f"{found['transactions']} transactions were applied again{forced}")
+    click.echo(f"{found['side']} goes on as stream {found['stream']}, behind {found['behind']}")
     click.echo("`up` goes on from here, and writes may be let on again")
 
 

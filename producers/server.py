@@ -143,8 +143,8 @@ def _restored(side: str, other: str, checkpoint: Checkpoint, server: Server, wha
         f"{what}; it was reset (RESET BINARY LOGS AND GTIDS), restored from a copy, or failed over with loss: what it wrote "
         f"behind {checkpoint.file}:{checkpoint.pos} before that is not known; it has {_files(server)}",
         code="server_restored",
-        hint=f"keep writes off {side}. After a restore: stop its processes, and `bisync-topology recover {side}` brings back what "
-        f"it has lost. After a reset: make both sides alike, `bisync-topology init --reset {side} {other}`, then start them",
+        hint=f"keep writes off {side}. After a restore: stop its processes, and `bisync-topology recover {side}` brings back "
+        f"what it has lost. After a reset: make both sides alike, `bisync-topology init --reset {side} {other}`, then start them",
         where=Where(side=side),
     )
 

@@ -37,9 +37,9 @@ def check_other(topology: Topology, side: str, control: SideControl, checkpoint:
         )
     if sequence != checkpoint.sequence:
         raise CheckFailed(
-            f"{control.side} has applied what {side} had sent up to {sequence} of {checkpoint.sequence}: it must have all of it first",
-            hint=f"start `up`, or `bisync-topology applier {control.side}`, until `status` shows no lag from {side}; {side} stays as "
-            "it is meanwhile. Then stop it, and do this again",
+            f"{control.side} has applied what {side} had sent up to {sequence} of {checkpoint.sequence}; it must have all of it",
+            hint=f"start `up`, or `bisync-topology applier {control.side}`, until `status` shows no lag from {side}; {side} "
+            "stays as it is meanwhile. Then stop it, and do this again",
             code="behind",
             where=Where(side=control.side),
         )

@@ -88,7 +88,7 @@ class OwnStatements:
     def _refused(self, name: str, record: TransactionRecord, error: pymysql.err.MySQLError) -> CheckFailed:
         return CheckFailed(
             f"{self._side} refused {name}: ({error.args[0]}) {error.args[-1]}",
-            hint=f"mend it and run `bisync-topology recover {self._side}` again; with --force it passes statements that are refused",
+            hint=f"mend it and run `bisync-topology recover {self._side}` again; --force passes what is refused",
             code="recover_refused",
             where=Where(side=self._side, gtid=record.gtid),
         )

@@ -1,4 +1,4 @@
-"""Progress of a recovery: the marker, how far the other direction had come by then, and how far the recovery is, in one commit."""
+"""Progress of a recovery, in one commit with its rows: the marker, how far the other direction had come, how far it is itself."""
 
 from __future__ import annotations
 

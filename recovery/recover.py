@@ -67,8 +67,8 @@ class Recovery:
 def recover(topology: Topology, side: str, tell: Callable[[str], object], *, force: bool = False) -> dict[str, Any]:
     """Bring a side back to where its stream ends; gives the object of `recover -o json`.
 
-    Raises UsageError for a side that sends nothing, CheckFailed where something runs, where Kafka lacks something or a row does not
-    fit, Unreachable.
+    Raises UsageError for a side that sends nothing, CheckFailed where something runs, where Kafka lacks something or a row does
+    not fit, Unreachable.
     """
     check_sides(topology, side)
     other = topology.other(side)
@@ -211,7 +211,7 @@ def _begin(
         raise CheckFailed(
             f"statements of {other} were held at {side} since the backup, and are not on record there any more: its transactions "
             f"{', '.join(map(str, sorted(held)))}",
-            hint="run by hand what is wanted of them (`ddl list` of the backup does not have them); then do this again with --force",
+            hint="run by hand what is wanted of them; then do this again with --force",
             code="ddl_held",
         )
     theirs = read_checkpoint(topology, other)

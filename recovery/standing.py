@@ -1,8 +1,9 @@
-"""What of the stream that was captured from it a server has, once it was set back: restored from a backup, or failed over with loss.
+"""What of its captured stream a server has, once it was set back: restored from a backup, or failed over with loss.
 
-Its GTIDs alone do not tell, as a server that was set back gives the numbers of what it has lost once more, to other transactions.
-So what it wrote since is taken out: the binlog files that were begun after the last captured commit. The first of them says in its
-head which transactions were there before. Without GTIDs a transaction is known by its place, in files that were begun before.
+Its GTIDs alone do not tell, as a server that was set back gives the numbers of what it has lost once more, to other
+transactions. So what it wrote since is taken out: the binlog files that were begun after the last captured commit. The first of
+them says in its head which transactions were there before. Without GTIDs a transaction is known by its place, in files that were
+begun before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The drills of docs/recovery.md on real servers under load: what Kafka or a backup has is not lost, and what is lost is named."""
+"""The drills of docs/recovery.md on real servers under load: what Kafka or a backup has is kept, and what is lost is named."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def own(copy: Path, like: Path) -> None:
 def drilled(loaded: tuple[Cluster, Load]) -> Iterator[tuple[Cluster, Load]]:
     """The module's topology, running."""
     cluster, load = loaded
-    cluster.start(*(name for name in WORKERS if not cluster[name].runs))
+    away = [name for name in WORKERS if not cluster[name].runs]
+    if away:
+        cluster.start(*away)
     yield cluster, load
     load.stop()
 
