@@ -40,7 +40,7 @@ from consumers.schema_store import SchemaStore
 from consumers.structure import Structure
 from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_STATEMENTS
-from consumers.target_rows import TargetRows
+from consumers.target_rows import Standing, TargetRows
 from initialization.structure import initialize_structure
 from producers.checkpoint import read_checkpoint
 from recovery.standing import lost_writes
@@ -101,7 +101,7 @@ class ApplierProcess:
         control = Control(connection, self.topology)
         rows = TargetRows(control, source)
         standing = rows.read()
-        stream = self._stream_of_source(standing.stream)
+        stream = self._stream_of_source(standing)
         if stream is None:
             return
         rows.begin(stream)
@@ -198,7 +198,7 @@ class ApplierProcess:
                 self.ownership.check()
         return True
 
-    def _stream_of_source(self, known: str | None) -> str | None:
+    def _stream_of_source(self, standing: Standing) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
 
         Raises ApplyError when it is not the stream that was applied so far.
@@ -210,9 +210,11 @@ class ApplierProcess:
             made = checkpoints_topic(self.topology.name) in existing_topics(client, self.topology)
             checkpoint = read_checkpoint(self.topology, source) if made else None
             if checkpoint is not None:
-                if known not in (None, checkpoint.stream):
+                if standing.stream not in (None, checkpoint.stream):
+                    until = "" if checkpoint.began is None else f", up to {checkpoint.began or 'nothing'} where that began"
                     raise ApplyError(
-                        f"{source} writes stream {checkpoint.stream}, what was applied so far is of {known}: it was begun anew",
+                        f"{source} writes stream {checkpoint.stream}, what was applied so far is of {standing.stream}: it was "
+                        f"begun anew. What it wrote behind {standing.gtid or 'nothing'}{until}, may never have been applied",
                         code="stream_changed",
                         hint=f"`bisync-topology init --reset {source} {self.side}` begins this direction anew too",
                         where=Where(side=source),

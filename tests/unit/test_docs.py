@@ -130,7 +130,7 @@ def test_exit_codes() -> None:
 def test_every_failpoint_has_its_line() -> None:
     """Architecture says of each failpoint what happens next, and names no other."""
     lines = re.findall(
-        r"^\| `((?:producer|applier|supervisor|init|guard_triggers)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE
+        r"^\| `((?:producer|applier|supervisor|init|guard_triggers|recover)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE
     )
     assert tuple(lines) == failpoints.NAMES
 
