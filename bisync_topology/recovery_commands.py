@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from bisync_topology.command_options import OUTPUT, put_out, side_argument, topology_of
-from bisync_topology.errors import UsageError
 
 
 @click.command()
@@ -53,6 +52,7 @@ def replay(
       bisync-topology replay east west --to-earliest --execute --force
     """
     from bisync_topology.display import show_replay
+    from bisync_topology.errors import UsageError
     from recovery.replay import replay as run
     from recovery.replay_plan import at_offset, at_time
 
@@ -98,6 +98,8 @@ def _show_recovery(found: dict[str, Any]) -> None:
 
 def microseconds(text: str) -> int:
     """A time in ISO 8601, in UTC unless it says otherwise → microseconds since 1970. Raises UsageError."""
+    from bisync_topology.errors import UsageError
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
