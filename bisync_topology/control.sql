@@ -199,6 +199,10 @@ UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, seen = 0
 -- A stream goes on under another name behind what has been applied of it.
 UPDATE {c}.applied SET stream = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
 
+-- name: continue_held
+-- What is held of it stays so.
+UPDATE {c}.ddl_log SET stream = %s WHERE topology = %s AND source_side = %s AND stream = %s AND state = 'held';
+
 -- name: lift_barrier
 UPDATE {c}.heartbeat SET barrier = GREATEST(barrier, %s) WHERE topology = %s AND side = %s;
 

@@ -218,7 +218,7 @@ class ProducerProcess:
         check_topics(self.topology, self.side, checkpoint)
         check_list(self.topology, self.side, checkpoint)
         check_server(self.side, self.topology.other(self.side), checkpoint, server, partial(self._begun, server))
-        check_recovered(self.side, Control(connection, self.topology))
+        check_recovered(self.side, Control(connection, self.topology), checkpoint.stream)
         return checkpoint
 
     def _check_place(self, connection: Connection[Any], publisher: Publisher, *, idle: bool = False) -> None:

@@ -105,9 +105,15 @@ def check_server(side: str, other: str, checkpoint: Checkpoint, server: Server, 
         check_file(side, other, checkpoint, server, begun)
 
 
-def check_recovered(side: str, control: Control) -> None:
-    """Raise CaptureError where a recovery of the server was begun and is not at its end."""
-    if any(row[0] == "running" for row in control.execute("read_recovery", control.topology.name)):
+def unfinished(control: Control, stream: str) -> bool:
+    """Whether a recovery of the server's stream was begun and is not at its end."""
+    rows = control.execute("read_recovery", control.topology.name)
+    return any(state == "running" and stream in (old, new) for state, old, new, *_ in rows)
+
+
+def check_recovered(side: str, control: Control, stream: str) -> None:
+    """Raise CaptureError where a recovery of the server's stream was begun and is not at its end."""
+    if unfinished(control, stream):
         raise CaptureError(
             f"the recovery of {side} is not at its end",
             code="server_restored",

@@ -65,6 +65,7 @@ def go_on(
     failpoints.reach("recover.before_switch")
     if topology.directions_into(other.side):
         other.execute("continue_applied", continued, name, side, old.stream, old.sequence)
+        other.execute("continue_held", continued, name, side, old.stream)
         check_other(topology, side, other, old, continued)
         other.execute("set_error", None, name, side, other.side)
     failpoints.reach("recover.after_other")

@@ -110,6 +110,7 @@ class Latest:
                         self._counted.discard(number)
                         found.kinds[identity] = kind, last
                         self._kept += 1
+        self._connection.rollback()  # nothing is held while more is read
         if self._kept > MAX_DIFFERING:
             raise CheckFailed(
                 f"more than {MAX_DIFFERING} rows of the target differ from what was sent",

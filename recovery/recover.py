@@ -26,7 +26,7 @@ from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import CaptureError, CheckFailed, UsageError, Where
 from bisync_topology.kafka import admin, check_access
-from bisync_topology.kafka_access import producer_access
+from bisync_topology.kafka_access import applier_access, producer_access
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report, now_us
 from bisync_topology.reset import owned
@@ -84,7 +84,8 @@ def recover(topology: Topology, side: str, tell: Callable[[str], object], *, for
         control = Control(at_side, topology)
         control.create()
         control.upgrade()
-        check_access(admin(topology), topology, producer_access(topology, side))
+        reads = (*applier_access(topology, side), *applier_access(topology, other))
+        check_access(admin(topology), topology, [*producer_access(topology, side), *reads])
         stop = threading.Event()
         outbox = Outbox(topology, side, backoff=Backoff(stop, what="recover", report=Report()), stop=stop)
         stack.callback(outbox.close)

@@ -18,6 +18,8 @@ from pymysql.connections import Connection
 from bisync_topology.control import Control
 from bisync_topology.ddl import read_statement
 from bisync_topology.errors import ApplyError, CheckFailed
+from bisync_topology.kafka import admin, check_access
+from bisync_topology.kafka_access import applier_access
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import lock_name
 from bisync_topology.sides import direction_rows, open_control
@@ -73,7 +75,6 @@ def replay(topology: Topology, from_: str, to: str, chosen: Chosen | None, *, ex
             for piece in pieces(topology, from_, part):
                 _take(latest, tables, piece)
             latest.compare()
-            connection.rollback()
             written = 0
             if execute and force:
                 written = _write(
@@ -85,6 +86,7 @@ def replay(topology: Topology, from_: str, to: str, chosen: Chosen | None, *, ex
 @contextmanager
 def _halted(topology: Topology, direction: Direction) -> Iterator[tuple[str, int]]:
     """The direction's stream and progress, while it is paused or has failed. Raises CheckFailed where it is not."""
+    check_access(admin(topology), topology, applier_access(topology, direction.to))
     stream = present_stream(topology, direction.from_)
     with open_control(topology, direction.to) as control:
         row = direction_rows(control)[direction.from_, direction.to]
@@ -132,7 +134,7 @@ def _take(latest: Latest, tables: AppliedTables, piece: Assembled) -> None:
         for change in changes_of(piece, partial(tables.of, record=record)):
             latest.add(change)
     except ApplyError as error:
-        if error.code not in ("schema_mismatch", "table_missing", "undecodable"):
+        if error.code in ("schema_lost", "schema_clash"):
             raise
         for name in {tables.name(framed_id(value)) for value in piece.values}:
             latest.leave_out(name, error.message)

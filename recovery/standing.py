@@ -13,19 +13,17 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-import pymysql.err
 from pymysql.connections import Connection
 
 from bisync_topology.control import Control
 from bisync_topology.errors import CaptureError, CheckFailed, Where
 from bisync_topology.kafka import admin, existing_topics
 from bisync_topology.kafka_records import TAIL_OFFSETS, read_tail
-from bisync_topology.sides import NOT_THERE
 from bisync_topology.topology import Topology
 from producers.capture import file_begun
 from producers.checkpoint import Checkpoint, read_checkpoint
 from producers.gtids import GtidSet
-from producers.server import Server, check_server, read_server, replica_number
+from producers.server import Server, check_server, read_server, replica_number, unfinished
 from recovery.listing import scan
 from schemas.list_records import transaction_decoder
 from schemas.topics import checkpoints_topic, transactions_topic
@@ -121,7 +119,7 @@ def lost_writes(topology: Topology, side: str, connection: Connection[Any]) -> s
     if checkpoint is None:
         return None
     command = f"keep writes off {side}; `bisync-topology recover {side}` brings back what it has lost"
-    if unfinished(connection, topology):
+    if unfinished(Control(connection, topology), checkpoint.stream):
         return f"the recovery of {side} is not at its end; {command}"
     server = read_server(connection)
     try:
@@ -143,17 +141,6 @@ def lost_writes(topology: Topology, side: str, connection: Connection[Any]) -> s
         None,
     )
     return None if own is None or standing.has(own) else f"{side} lacks changes of its own, up to {own}; {command}"
-
-
-def unfinished(connection: Connection[Any], topology: Topology) -> bool:
-    """Whether a recovery of this server was begun and is not at its end."""
-    try:
-        rows = Control(connection, topology).execute("read_recovery", topology.name)
-    except pymysql.err.MySQLError as error:
-        if error.args[0] not in NOT_THERE:
-            raise
-        return False
-    return any(row[0] == "running" for row in rows)
 
 
 def _last_commit(topology: Topology, side: str, checkpoint: Checkpoint) -> int:

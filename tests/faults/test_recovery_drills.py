@@ -323,6 +323,8 @@ def test_structure_and_strays(fault_servers: Sandbox, gtid_mode: str) -> None:
         cluster.wait()
         assert_equal(cluster, "crm")
         assert len(cluster.sql("east", "SELECT * FROM crm.stray")) == 1
+        seen = cluster.sql("east", "SELECT state FROM bisync.ddl_log WHERE topology = %s", cluster.name)
+        assert seen == [("drift",)], "west's own statement came once"
         assert [each["conflicts"] for each in cluster.status(check=0)["directions"]] == [0, 0]
         cluster.stop()
     finally:
