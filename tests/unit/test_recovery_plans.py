@@ -174,7 +174,7 @@ def test_gaps_are_named() -> None:
 
 
 def test_without_gtids_a_place_tells() -> None:
-    """In files that were there before the server was set back, up to their ends; in a file of the same name as a later one, not."""
+    """In files that were there before the server was set back, up to their ends; in a later file of such a name, not."""
     has = standing(None, files={"b.000005": 900, "b.000006": 500})
     assert [has.has(place) for place in ("b.000004:10", "b.000005:800", "b.000006:499", "b.000006:500", "b.000007:4")] == [
         True,
