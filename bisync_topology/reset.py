@@ -81,6 +81,7 @@ def _begin_stream(topology: Topology, source: str, connection: Connection[Any]) 
         pos=server.pos,
         server_uuid=server.uuid,
         held=tuple(sequence for (sequence,) in held),
+        committed_at=now_us(),
         began=server.place,
     )
     stop = threading.Event()

@@ -25,7 +25,7 @@ from bisync_topology.errors import CaptureError, rule_for
 from bisync_topology.kafka import admin, check_access, ensure_control_topics
 from bisync_topology.kafka_access import producer_access
 from bisync_topology.mysql import connect, interrupt
-from bisync_topology.ownership import Ownership
+from bisync_topology.ownership import Ownership, now_us
 from bisync_topology.restarts import Backoff
 from bisync_topology.scope import Scope, UnionScope, settings_for
 from bisync_topology.topology import Topology
@@ -211,6 +211,7 @@ class ProducerProcess:
                 pos=server.pos,
                 server_uuid=server.uuid,
                 file_begun=self._begun(server, server.file),
+                committed_at=now_us(),
                 began=server.place,
             )
             log.info("a new stream begins", side=self.side, stream=checkpoint.stream, file=server.file, pos=server.pos)

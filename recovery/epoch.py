@@ -13,6 +13,7 @@ from bisync_topology.control import Control
 from bisync_topology.errors import CheckFailed, Where
 from bisync_topology.kafka import admin, existing_topics, side_partition, side_partitions
 from bisync_topology.kafka_records import low_offsets
+from bisync_topology.ownership import now_us
 from bisync_topology.sides import SideControl
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint
@@ -82,6 +83,7 @@ def go_on(
         file_begun=standing.file_begun,
         prepared={xid: branch for xid, branch in old.prepared.items() if standing.has(branch.gtid)},
         held=tuple(sequence for (sequence,) in own.execute("held_sequences", name, other.side)),
+        committed_at=now_us(),
         began=f"{standing.file}:{standing.pos}" if standing.captured is None else standing.captured,
     )
     outbox.begin()

@@ -18,15 +18,12 @@ from pymysql.connections import Connection
 from bisync_topology.control import Control
 from bisync_topology.errors import CaptureError, CheckFailed, Where
 from bisync_topology.kafka import admin, existing_topics
-from bisync_topology.kafka_records import TAIL_OFFSETS, read_tail
 from bisync_topology.topology import Topology
 from producers.capture import file_begun
 from producers.checkpoint import Checkpoint, read_checkpoint
 from producers.gtids import GtidSet
 from producers.server import Server, check_server, read_server, replica_number, unfinished
-from recovery.listing import scan
-from schemas.list_records import transaction_decoder
-from schemas.topics import checkpoints_topic, transactions_topic
+from schemas.topics import checkpoints_topic
 
 _FILE_BEGINS = 4  # position of the first event
 
@@ -75,7 +72,7 @@ class Standing:
 def read_standing(topology: Topology, side: str, connection: Connection[Any], checkpoint: Checkpoint) -> Standing:
     """Find out where a server stands that was set back. Raises CheckFailed where it cannot be told."""
     server = read_server(connection)
-    last = _last_commit(topology, side, checkpoint) // 1_000_000
+    last = checkpoint.committed_at // 1_000_000
     first, begun = None, 0
     for file in reversed(list(server.files)):
         at = begun_at(topology, side, server, file)
@@ -132,22 +129,11 @@ def lost_writes(topology: Topology, side: str, connection: Connection[Any]) -> s
         standing = read_standing(topology, side, connection, checkpoint)
     except CheckFailed as error:
         return f"{error.message}; {command}"
-    own = next(
-        (
-            item.record.gtid
-            for item in scan(topology, side)
-            if (item.record.stream, item.record.sequence) == (checkpoint.stream, checkpoint.own_sequence)
-        ),
-        None,
-    )
-    return None if own is None or standing.has(own) else f"{side} lacks changes of its own, up to {own}; {command}"
-
-
-def _last_commit(topology: Topology, side: str, checkpoint: Checkpoint) -> int:
-    decode = transaction_decoder()
-    tail = read_tail(topology, [(transactions_topic(topology.name, side), 0)], TAIL_OFFSETS)
-    records = [record for record in (decode(each.value) for each in tail) if record.stream == checkpoint.stream]
-    return records[-1].committed_at if records else 0
+    if checkpoint.own_gtid and not standing.has(checkpoint.own_gtid):
+        return f"{side} lacks changes of its own, up to {checkpoint.own_gtid}; {command}"
+    if checkpoint.began is not None and not standing.covers(checkpoint.began):
+        return f"{side} was set back to before its stream began, behind {checkpoint.began or 'nothing'}; {command}"
+    return None
 
 
 def begun_at(topology: Topology, side: str, server: Server, file: str) -> int:
