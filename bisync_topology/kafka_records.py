@@ -47,31 +47,27 @@ def offsets_at(client: AdminClient, partitions: Iterable[Partition], timestamp: 
     return {**found, **later}
 
 
-def heads(topology: Topology, partitions: Iterable[Partition], group_of: Callable[[bytes], int]) -> dict[Partition, "Head"]:
-    """What each partition begins with: its first record, and how many of its group follow it. Empty partitions are left out.
+def heads(
+    topology: Topology, partitions: Iterable[Partition], group_of: Callable[[bytes], int]
+) -> dict[Partition, tuple[int, int, int]]:
+    """What each partition begins with: a group, how many records of it, and when the first was made (milliseconds since 1970).
 
-    Raises Unreachable.
+    Empty partitions are left out. Raises Unreachable.
     """
-    found: dict[Partition, Head] = {}
+    found: dict[Partition, tuple[int, int, int]] = {}
     with _reader(topology, committed=True) as consumer:
         left = set(partitions)
         low = {partition: consumer.get_watermark_offsets(TopicPartition(*partition), timeout=30.0)[0] for partition in left}
         for record in _to_the_end(topology, consumer, low, 30.0, left=left):
             group, known = group_of(record.value), found.get(record.partition)
-            if known is None or known.group == group:
-                found[record.partition] = Head(group, 1 if known is None else known.records + 1, (known or record).timestamp)
+            if known is None:
+                found[record.partition] = group, 1, record.timestamp
+            elif known[0] == group:
+                found[record.partition] = group, known[1] + 1, known[2]
             else:
                 left.discard(record.partition)
                 consumer.pause([TopicPartition(*record.partition)])
     return found
-
-
-class Head(NamedTuple):
-    """The first records of a partition: of which group they are, how many, and when the first was made."""
-
-    group: int
-    records: int
-    timestamp: int
 
 
 def end_offsets(client: AdminClient, partitions: Iterable[Partition], *, committed: bool = False) -> dict[Partition, int]:

@@ -43,7 +43,7 @@ from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_ST
 from consumers.target_rows import Standing, TargetRows
 from initialization.structure import initialize_structure
 from producers.checkpoint import read_checkpoint
-from recovery.standing import lost_writes
+from recovery.set_back import lost_writes
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
 from schemas.topics import checkpoints_topic, transactions_topic

@@ -40,12 +40,14 @@ from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.server import check_server, read_server
 from recovery.epoch import check_other, go_on
-from recovery.listing import Boundary, Whole, look, present, scan, starts
+from recovery.kafka_lists import look, scan, starts
+from recovery.listing import Boundary, Whole, present
 from recovery.own_changes import OwnChanges, whole_direction
 from recovery.own_rows import OwnRows
 from recovery.reading import Part, pieces
 from recovery.recover_plan import Lacking, lacking
-from recovery.standing import Standing, begun_at, read_standing
+from recovery.set_back import begun_at, read_standing
+from recovery.standing import Standing
 from schemas.topics import transactions_topic
 
 _TABLES = "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE = 'BASE TABLE'"
@@ -161,8 +163,16 @@ def _find(
     extent, boundary = look(topology, side), Boundary()
     listed = (transactions_topic(topology.name, side), 0)
     items = present(scan(topology, side), checkpoint.stream, boundary)
-    done = 0 if recovery is None else recovery.done
-    found = lacking(side, items, Whole(extent, boundary), standing, checkpoint, low=extent.low.get(listed, 0), done=done)
+    found = lacking(
+        side,
+        items,
+        Whole(extent, boundary),
+        standing,
+        sequence=checkpoint.sequence,
+        began=checkpoint.began,
+        low=extent.low.get(listed, 0),
+        done=0 if recovery is None else recovery.done,
+    )
     if recovery is None:
         recovery = _begin(topology, side, control, checkpoint, standing, found, force=force)
         tell(f"{side} lacks {found.transactions} transactions of its stream, up to {found.last}; Kafka has them all")

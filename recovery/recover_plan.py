@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bisync_topology.errors import CheckFailed
-from producers.checkpoint import Checkpoint
 from recovery.listing import Item, Whole
 from recovery.standing import Standing
 from schemas.records import TransactionRecord
@@ -29,12 +28,15 @@ def lacking(
     items: Iterable[Item],
     whole: Whole,
     standing: Standing,
-    checkpoint: Checkpoint,
     *,
+    sequence: int,
+    began: str | None,
     low: int,
     done: int = 0,
 ) -> Lacking:
-    """Go through the list of the present stream. low: the list's first offset. done: up to where it was recovered already.
+    """Go through the list of the present stream, which its checkpoint says has come to `sequence`, and began at `began`.
+
+    low: the list's first offset. done: up to where it was recovered already.
 
     Raises CheckFailed that names the gap, where there is one.
     """
@@ -53,15 +55,15 @@ def lacking(
         if (why := _nowhere(record)) is not None:
             raise gap(side, f"{_named(record)} {why}")
     cut = low > 0 and whole.boundary.before is None
-    if last and last != checkpoint.sequence:
-        raise gap(side, f"the list ends with transaction {last}, the checkpoint with {checkpoint.sequence}")
-    if checkpoint.began is not None and not standing.covers(checkpoint.began):
-        raise gap(side, f"the backup is older than the stream, which began behind {checkpoint.began or 'nothing'}")
-    if not last and checkpoint.sequence:
-        raise gap(side, f"the list of {checkpoint.sequence} transactions is gone")
+    if last and last != sequence:
+        raise gap(side, f"the list ends with transaction {last}, the checkpoint with {sequence}")
+    if began is not None and not standing.covers(began):
+        raise gap(side, f"the backup is older than the stream, which began behind {began or 'nothing'}")
+    if not last and sequence:
+        raise gap(side, f"the list of {sequence} transactions is gone")
     if first is None:
-        return Lacking(first=None, last=checkpoint.sequence, barrier=barrier)
-    if not known and (cut or checkpoint.began is None):
+        return Lacking(first=None, last=sequence, barrier=barrier)
+    if not known and (cut or began is None):
         raise gap(side, f"what it lacks begins before {_named(first.record)}, which is the first in the list")
     if whole.last >= first.record.sequence:
         raise gap(side, f"events are gone from {_named(first.record)} to transaction {whole.last} ({whole.gtid})")

@@ -34,8 +34,9 @@ from consumers.refresh import SendBack
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
 from consumers.target import SESSION_STATEMENTS, STRUCTURE_STATEMENTS
+from recovery.kafka_lists import look, present_stream, scan, starts
 from recovery.latest import Latest
-from recovery.listing import Boundary, Whole, look, present, present_stream, scan, starts
+from recovery.listing import Boundary, Whole, present
 from recovery.marked import MarkerRows, Strict
 from recovery.reading import Part, pieces
 from recovery.replay_plan import Chosen, Plan, plan

@@ -7,10 +7,8 @@ from collections.abc import Iterable
 import pytest
 
 from bisync_topology.errors import CheckFailed, UsageError
-from bisync_topology.kafka_records import Head
 from bisync_topology.recovery_commands import microseconds
-from producers.checkpoint import Checkpoint
-from recovery.listing import Boundary, Extent, Item, Whole, present
+from recovery.listing import Boundary, Extent, Head, Item, Whole, present
 from recovery.recover_plan import Lacking, lacking
 from recovery.replay_plan import Chosen, Plan, at_offset, at_time, plan
 from recovery.standing import Standing
@@ -74,7 +72,7 @@ def test_only_the_present_stream_counts() -> None:
     """A stream that was begun anew counts from 1 again: what the older one left in the list is passed over, and in partitions."""
     listed = items([record(7, stream="old"), record(8, stream="old"), *(record(n) for n in (1, 2))])
     assert planned(listed, at_offset(0)).start.offset == 4
-    head = Head(group=7, records=2, timestamp=7000)
+    head = Head(sequence=7, events=2, timestamp=7000)
     boundary = Boundary(first=Item(4, 9000, record(1)), before=Item(2, 8000, record(8, stream="old")))
     lacks = whole(boundary, 5, head)
     lacks.add(record(1))
@@ -85,7 +83,7 @@ def test_the_earliest_transaction_is_the_first_that_is_whole_to_the_end() -> Non
     """Of a partition whose beginning is gone, its first transaction counts only if all its events are there that are listed."""
     listed = items([record(n) for n in (1, 2, 3, 4)])
     assert planned(listed, None, low=0, head=None).start.record.sequence == 1
-    torn, complete = Head(group=3, records=1, timestamp=3000), Head(group=3, records=2, timestamp=3000)
+    torn, complete = Head(sequence=3, events=1, timestamp=3000), Head(sequence=3, events=2, timestamp=3000)
     boundary = Boundary()
     for head, earliest in ((complete, 3), (torn, 4)):
         boundary = Boundary()
@@ -138,8 +136,8 @@ def found(
     looked = cut or whole(boundary)
     looked.boundary = boundary
     last = records[-1].record.sequence if records else 0
-    place = Checkpoint(stream="s", sequence=last, seen=0, gtid_executed="", file="b.1", pos=4, server_uuid=UUID, began=began)
-    return lacking("west", present(records, "s", boundary), looked, has, place, low=low, done=done)
+    items = present(records, "s", boundary)
+    return lacking("west", items, looked, has, sequence=last, began=began, low=low, done=done)
 
 
 def test_what_a_side_lacks() -> None:
@@ -165,7 +163,7 @@ def test_gaps_are_named() -> None:
     with pytest.raises(CheckFailed, match="begins before transaction 2"):
         found(listed, standing(f"{UUID}:1-101"), began=None)
     assert found(listed, standing(f"{UUID}:1-102"), began=None, low=10).transactions == 2
-    cut = whole(Boundary(), 9, Head(group=4, records=2, timestamp=4000))
+    cut = whole(Boundary(), 9, Head(sequence=4, events=2, timestamp=4000))
     with pytest.raises(CheckFailed, match=rf"gone from transaction 3 \({UUID}:103\) to transaction 3 \({UUID}:103\)"):
         found(listed, standing(f"{UUID}:1-102"), cut=cut)
     copied = items([record(1), record(2, kind="copy")])
