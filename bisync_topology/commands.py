@@ -10,6 +10,7 @@ import click
 from bisync_topology.command_options import OUTPUT, complete_side, file_of, side_argument, topology_of
 from bisync_topology.conflict_commands import conflicts
 from bisync_topology.ddl_commands import ddl
+from bisync_topology.recovery_commands import recover, replay
 
 _PARENT = click.option("--parent", type=int, hidden=True)  # pid of the supervisor that the process ends with
 
@@ -201,4 +202,4 @@ def init(ctx: click.Context, reset: tuple[str, str]) -> None:
     click.echo(f"{reset[0]} to {reset[1]} begins anew as stream {stream}; `up` goes on from here")
 
 
-COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, conflicts, ddl)
+COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, replay, recover, conflicts, ddl)

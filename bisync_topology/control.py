@@ -17,7 +17,7 @@ LOCAL_STREAM = "local"  # in `ddl_log`: of statements that a command runs on a s
 INITIAL_STREAM = "initial"  # likewise, of what initialization makes
 TABLES = (
     *("applied", "applied_offsets", "conflicts", "refreshes", "ddl_log", "directions", "processes", "heartbeat"),
-    "initialization",
+    *("initialization", "recoveries"),
 )
 
 

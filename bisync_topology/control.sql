@@ -161,6 +161,54 @@ CREATE TABLE IF NOT EXISTS {c}.initialization (
   PRIMARY KEY (topology, from_side, to_side, schema_name, object_name, kind)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 
+-- name: create_recoveries
+-- `recover`: where it is. It commits with the rows that it speaks of.
+CREATE TABLE IF NOT EXISTS {c}.recoveries (
+  topology VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  state VARCHAR(16) NOT NULL COMMENT 'running, done',
+  stream VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'this side''s stream that is recovered',
+  continued VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'the stream that goes on behind it',
+  sequence BIGINT NOT NULL COMMENT 'of that stream, up to which this side has it again',
+  last_sequence BIGINT NOT NULL COMMENT 'the last one of it',
+  standing JSON NOT NULL COMMENT 'where the server stood before',
+  at BIGINT NOT NULL COMMENT 'when it was begun, microseconds since 1970 UTC',
+  PRIMARY KEY (topology)
+) ENGINE=InnoDB;
+
+-- name: read_recovery
+SELECT state, stream, continued, sequence, last_sequence, standing FROM {c}.recoveries WHERE topology = %s;
+
+-- name: begin_recovery
+REPLACE INTO {c}.recoveries (topology, state, stream, continued, sequence, last_sequence, standing, at)
+ VALUES (%s, 'running', %s, %s, %s, %s, %s, %s);
+
+-- name: move_recovery
+-- Compare and set, as for `applied`.
+UPDATE {c}.recoveries SET sequence = %s WHERE topology = %s AND state = 'running' AND stream = %s AND sequence = %s;
+
+-- name: end_recovery
+UPDATE {c}.recoveries SET state = 'done' WHERE topology = %s;
+
+-- name: recover_applied
+-- The marker of what a side gets again of its own: progress goes to what it had applied by then.
+UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, seen = 0, applied_at = GREATEST(applied_at + 1, %s),
+ gtid = IF(sequence = %s, gtid, ''), sequence = %s, applied_transactions = applied_transactions + %s,
+ applied_rows = applied_rows + %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
+-- name: continue_applied
+-- A stream goes on under another name behind what has been applied of it.
+UPDATE {c}.applied SET stream = %s WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
+-- name: continue_held
+-- What is held of it stays so.
+UPDATE {c}.ddl_log SET stream = %s WHERE topology = %s AND source_side = %s AND stream = %s AND state = 'held';
+
+-- name: lift_barrier
+UPDATE {c}.heartbeat SET barrier = GREATEST(barrier, %s) WHERE topology = %s AND side = %s;
+
+-- name: recovered_ddl
+SELECT state, connection_id, log_place FROM {c}.ddl_log WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
 -- Columns that came later: each is added to a table that was made without it, by whichever process starts first.
 
 -- name: add_applied_seen
@@ -254,6 +302,11 @@ INSERT INTO {c}.applied (topology, source_side, stream, applied_at, first_sequen
 UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gtid = %s, committed_at = %s, applied_at = %s,
  barrier = GREATEST(barrier, %s), seen = %s, applied_transactions = applied_transactions + %s, applied_rows = applied_rows + %s,
  dropped_own_origin = dropped_own_origin + %s, dropped_repeated = dropped_repeated + %s
+ WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
+-- name: touch_applied
+-- The marker of rows that are written by hand, as it were: it moves nothing, and is logged all the same.
+UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = GREATEST(applied_at + 1, %s), seen = 0
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
 
 -- name: add_conflicts

@@ -11,6 +11,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bisync_topology.times import utc
+
 if TYPE_CHECKING:
     from bisync_topology.precheck import Results
 
@@ -165,3 +167,30 @@ def _seconds(seconds: float | None) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def show_replay(found: Mapping[str, Any], console: Console | None = None) -> None:
+    """Where a replay begins, how much it is, and what differs, with a few keys."""
+    console = console or Console(highlight=False)
+    start, compared, left = found["start"], found["compared"], found["to_apply"]
+    at = utc(start["committed_at"])
+    console.print(Text(f"from transaction {start['sequence']} ({start['gtid']}), committed at {at}, offset {start['offset']}"))
+    console.print(_counted("applied already, compared", compared))
+    console.print(_counted(f"behind {found['applied_up_to']}, for `resume` to apply", left))
+    for table in found["tables"]:
+        kinds = {kind: table[kind] for kind in ("differing", "missing", "extra") if table[kind]}
+        text = ", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "nothing differs"
+        console.print(Text(f"  {table['table']}: {table['equal']} rows equal, {text}", "yellow" if kinds else ""))
+        for example in table["examples"]:
+            key = ", ".join(f"{name}={value}" for name, value in example["key"].items())
+            console.print(Text(f"    {example['kind']:10} {key}", "dim"))
+    for name, why in found["left_out"].items():
+        console.print(Text(f"  {name} was not compared: {why}", "yellow"))
+    if found["written"]:
+        console.print(Text(f"{found['written']} rows were written as they were sent"))
+    elif not found["equal"]:
+        console.print(Text("`--execute --force` writes them as they were sent; whatever was written here since is overwritten"))
+
+
+def _counted(what: str, counts: Mapping[str, int]) -> Text:
+    return Text(f"  {what}: {counts['transactions']} transactions with {counts['events']} events in {counts['tables']} tables")

@@ -38,6 +38,14 @@ NAMES: Final = (
     "guard_triggers.before_drop",
     "guard_triggers.after_drop",
     "guard_triggers.after_create",
+    "recover.after_begin",
+    "recover.after_marker",
+    "recover.after_commit",
+    "recover.ddl_after_intent",
+    "recover.ddl_after_statement",
+    "recover.before_switch",
+    "recover.after_other",
+    "recover.after_checkpoint",
 )
 
 _left: dict[str, int] = {}

@@ -5,7 +5,7 @@ A record without a value carries nothing: it only ended a Kafka transaction (pro
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -29,6 +29,45 @@ class Record(NamedTuple):
     offset: int
     key: bytes
     value: bytes
+    timestamp: int = 0  # when its producer made it, milliseconds since 1970 UTC
+
+
+def low_offsets(client: AdminClient, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    """Each partition's beginning: the first offset that retention has left. Raises KafkaException."""
+    spec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    return _offsets(client, dict.fromkeys(partitions, spec), IsolationLevel.READ_UNCOMMITTED)
+
+
+def offsets_at(client: AdminClient, partitions: Iterable[Partition], timestamp: int) -> dict[Partition, int]:
+    """Each partition's first offset whose record was made at a time or later (milliseconds since 1970 UTC), or its end."""
+    partitions = list(partitions)
+    spec = OffsetSpec.for_timestamp(timestamp)
+    found = _offsets(client, dict.fromkeys(partitions, spec), IsolationLevel.READ_UNCOMMITTED)
+    later = end_offsets(client, [partition for partition, offset in found.items() if offset < 0])
+    return {**found, **later}
+
+
+def heads(
+    topology: Topology, partitions: Iterable[Partition], group_of: Callable[[bytes], int]
+) -> dict[Partition, tuple[int, int, int]]:
+    """What each partition begins with: a group, how many records of it, and when the first was made (milliseconds since 1970).
+
+    Empty partitions are left out. Raises Unreachable.
+    """
+    found: dict[Partition, tuple[int, int, int]] = {}
+    with _reader(topology, committed=True) as consumer:
+        left = set(partitions)
+        low = {partition: consumer.get_watermark_offsets(TopicPartition(*partition), timeout=30.0)[0] for partition in left}
+        for record in _to_the_end(topology, consumer, low, 30.0, left=left):
+            group, known = group_of(record.value), found.get(record.partition)
+            if known is None:
+                found[record.partition] = group, 1, record.timestamp
+            elif known[0] == group:
+                found[record.partition] = group, known[1] + 1, known[2]
+            else:
+                left.discard(record.partition)
+                consumer.pause([TopicPartition(*record.partition)])
+    return found
 
 
 def end_offsets(client: AdminClient, partitions: Iterable[Partition], *, committed: bool = False) -> dict[Partition, int]:
@@ -37,7 +76,11 @@ def end_offsets(client: AdminClient, partitions: Iterable[Partition], *, committ
     Raises KafkaException.
     """
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    wanted = {TopicPartition(*partition): OffsetSpec.latest() for partition in partitions}  # type: ignore[no-untyped-call]
+    return _offsets(client, dict.fromkeys(partitions, OffsetSpec.latest()), level)  # type: ignore[no-untyped-call]
+
+
+def _offsets(client: AdminClient, specs: Mapping[Partition, Any], level: IsolationLevel) -> dict[Partition, int]:
+    wanted = {TopicPartition(*partition): spec for partition, spec in specs.items()}
     if not wanted:
         return {}
     futures = client.list_offsets(wanted, isolation_level=level, request_timeout=ADMIN_TIMEOUT)
@@ -119,8 +162,16 @@ def _reader(topology: Topology, *, committed: bool) -> Iterator[Consumer]:
         consumer.close()
 
 
-def _to_the_end(topology: Topology, consumer: Consumer, starts: Mapping[Partition, int], timeout: float) -> Iterator[Record]:
-    left = set(starts)
+def _to_the_end(
+    topology: Topology,
+    consumer: Consumer,
+    starts: Mapping[Partition, int],
+    timeout: float,
+    *,
+    left: set[Partition] | None = None,
+) -> Iterator[Record]:
+    """left: the partitions that are to be read to their end; the caller may take some out meanwhile."""
+    left = set(starts) if left is None else left
     if left:
         consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
     deadline = time.monotonic() + timeout
@@ -138,7 +189,7 @@ def _to_the_end(topology: Topology, consumer: Consumer, starts: Mapping[Partitio
         error, partition = message.error(), (message.topic(), message.partition())
         if error is None:
             if message.value() is not None:
-                yield Record(partition, message.offset(), message.key() or b"", message.value())
+                yield Record(partition, message.offset(), message.key() or b"", message.value(), message.timestamp()[1])
         elif error.name() == "_PARTITION_EOF":
             left.discard(partition)
         elif is_denied(error) and error.name().startswith("TOPIC"):

@@ -39,7 +39,7 @@ def reset(topology: Topology, source: str, target: str) -> str:
     Raises UsageError for a direction that there is not, CheckFailed while its producer or applier runs.
     """
     topology.direction(source, target)
-    with _owned(topology, source, f"producer {source}") as at_source, _owned(topology, target, f"applier {target}") as at_target:
+    with owned(topology, source, f"producer {source}") as at_source, owned(topology, target, f"applier {target}") as at_target:
         for connection in (at_source, at_target):
             Control(connection, topology).create()
             Control(connection, topology).upgrade()
@@ -55,7 +55,7 @@ def reset(topology: Topology, source: str, target: str) -> str:
 
 
 @contextmanager
-def _owned(topology: Topology, side: str, process: str) -> Iterator[Connection[Any]]:
+def owned(topology: Topology, side: str, process: str) -> Iterator[Connection[Any]]:
     """A connection to a side that holds a process's lock, so that none runs meanwhile."""
     with connect(topology.sides[side].mysql) as connection:
         if not Control(connection, topology).execute("get_lock", lock_name(topology.name, process), 0)[0][0]:
@@ -81,6 +81,8 @@ def _begin_stream(topology: Topology, source: str, connection: Connection[Any]) 
         pos=server.pos,
         server_uuid=server.uuid,
         held=tuple(sequence for (sequence,) in held),
+        committed_at=now_us(),
+        began=server.place,
     )
     stop = threading.Event()
     outbox = Outbox(topology, source, backoff=Backoff(stop, what="init", report=Report()), stop=stop)

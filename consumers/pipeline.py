@@ -8,8 +8,8 @@ transaction that the target undid (deadlock, lock wait) is done again as a whole
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import structlog
@@ -29,6 +29,7 @@ from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
 from consumers.assemble import Assembler
 from consumers.consume import Fetcher
+from consumers.gap_watch import GapWatch
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.orphans import Refusals
 from consumers.own_statements import OwnStatements
@@ -39,17 +40,18 @@ from consumers.schema_store import SchemaStore
 from consumers.structure import Structure
 from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_STATEMENTS
-from consumers.target_rows import TargetRows
+from consumers.target_rows import Standing, TargetRows
 from initialization.structure import initialize_structure
 from producers.checkpoint import read_checkpoint
+from recovery.set_back import lost_writes
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
 from schemas.topics import checkpoints_topic, transactions_topic
 
 log = structlog.get_logger()
 
-GAP_SECONDS = 5.0  # how long a piece may wait for its events before the partitions' ends are asked for
 _POLL_SECONDS = 0.2
+_RESTORED_SECONDS = 5.0  # between two looks at a side that was set back
 
 
 def run(topology: Topology, side: str, stop: threading.Event) -> None:
@@ -83,6 +85,8 @@ class ApplierProcess:
 
     def work(self, backoff: Backoff) -> None:
         """From the lock on: read where the target stands, assign, loop."""
+        if not self._has_its_own():
+            return
         source = self.direction.from_
         connection = self._connection = connect(
             self.topology.sides[self.side].mysql, autocommit=False, database=self.topology.control_schema
@@ -97,7 +101,7 @@ class ApplierProcess:
         control = Control(connection, self.topology)
         rows = TargetRows(control, source)
         standing = rows.read()
-        stream = self._stream_of_source(standing.stream)
+        stream = self._stream_of_source(standing)
         if stream is None:
             return
         rows.begin(stream)
@@ -180,7 +184,21 @@ class ApplierProcess:
         report.detail = {"waits_for": f"{name}, {number} of {of} of the structure", "initializing": True}
         report.urgent = True
 
-    def _stream_of_source(self, known: str | None) -> str | None:
+    def _has_its_own(self) -> bool:
+        """Wait while the side lacks changes of its own, as it was set back: what is applied comes behind them.
+
+        False when told to stop meanwhile.
+        """
+        with closing(connect(self.topology.sides[self.side].mysql)) as connection:
+            while (why := lost_writes(self.topology, self.side, connection)) is not None:
+                self.ownership.report.state, self.ownership.report.detail = "waiting", {"waits_for": why}
+                log.warning("this side was set back", why=why)
+                if self.stop.wait(_RESTORED_SECONDS) or self._halted():
+                    return False
+                self.ownership.check()
+        return True
+
+    def _stream_of_source(self, standing: Standing) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
 
         Raises ApplyError when it is not the stream that was applied so far.
@@ -192,9 +210,11 @@ class ApplierProcess:
             made = checkpoints_topic(self.topology.name) in existing_topics(client, self.topology)
             checkpoint = read_checkpoint(self.topology, source) if made else None
             if checkpoint is not None:
-                if known not in (None, checkpoint.stream):
+                if standing.stream not in (None, checkpoint.stream):
+                    until = "" if checkpoint.began is None else f", up to {checkpoint.began or 'nothing'} where that began"
                     raise ApplyError(
-                        f"{source} writes stream {checkpoint.stream}, what was applied so far is of {known}: it was begun anew",
+                        f"{source} writes stream {checkpoint.stream}, what was applied so far is of {standing.stream}: it was "
+                        f"begun anew. What it wrote behind {standing.gtid or 'nothing'}{until}, may never have been applied",
                         code="stream_changed",
                         hint=f"`bisync-topology init --reset {source} {self.side}` begins this direction anew too",
                         where=Where(side=source),
@@ -207,7 +227,7 @@ class ApplierProcess:
 
     def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: OwnStatements) -> None:
         decode = transaction_decoder()
-        gaps = _GapWatch(fetcher, assembler, self._list)
+        gaps = GapWatch(fetcher, assembler, self._list)
         while True:
             if not self.ownership.held:
                 self.ownership.check()
@@ -281,28 +301,3 @@ class ApplierProcess:
             if connection is not None and connection.open:
                 connection.close()
         self._fetcher = self._connection = self._structure_connection = None
-
-
-class _GapWatch:
-    """Asks for the ends of partitions for which a piece has waited long: what is not there by then is lost."""
-
-    def __init__(self, fetcher: Fetcher, assembler: Assembler, list_partition: tuple[str, int]) -> None:
-        self._fetcher = fetcher
-        self._assembler = assembler
-        self._list = list_partition
-        self._since = 0.0
-        self.list_end = 0  # offset up to which the list has been read
-
-    def look(self) -> None:
-        """Raises ApplyError for a gap."""
-        needed = self._assembler.needs() - {self._list}
-        if not needed:
-            self._since = 0.0
-        elif not self._since:
-            self._since = time.monotonic()
-        elif time.monotonic() - self._since > GAP_SECONDS:
-            self._since = time.monotonic()
-            for partition in needed:
-                end = self._fetcher.reached_end(partition)
-                if end is not None:
-                    self._assembler.partition_end(partition, end, self.list_end)

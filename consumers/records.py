@@ -155,7 +155,7 @@ class ConflictRecorder:
             self._source,
             self._target,
             change.table.name,
-            json.dumps(_key(change)),
+            json.dumps(key_of(change)),
             _image(change, event.before),
             _image(change, event.after),
             record.stream,
@@ -171,7 +171,7 @@ class ConflictRecorder:
 
     def _sentence(self, resolved: Resolved, others: int) -> str:
         change = resolved.change
-        key = ", ".join(f"{name}={value}" for name, value in _key(change).items())
+        key = ", ".join(f"{name}={value}" for name, value in key_of(change).items())
         more = f", and {others} more in its transaction" if others else ""
         why = f"Policy {change.table.settings.on_conflict} stops the direction"
         if self.resolution(change) == "source":
@@ -241,7 +241,8 @@ def _clip(value: object) -> str:
     return text if len(text) <= _CLIPPED else f"{text[:_CLIPPED]}…"
 
 
-def _key(change: Change) -> dict[str, Any]:
+def key_of(change: Change) -> dict[str, Any]:
+    """The key's columns and values, for people."""
     statements = change.table.statements
     assert statements is not None
     image = change.event.before or change.event.after

@@ -142,15 +142,23 @@ class Statements:
 
     # A batch that does not fit
 
-    def look_equal(self, images: Sequence[Row]) -> str:
+    def look_equal(self, images: Sequence[Row], *, lock: bool = True) -> str:
         """Read, as committed last, which of a batch's rows are as their images say: their numbers, counted from 0.
 
-        They are locked from then on; others need not be.
+        They are locked from then on, unless that is not wanted; others need not be.
         """
         columns = tuple(zip(*images, strict=True))
         values = [self._literals(n, columns[n], self._to_compare) for n in self._compared]
         listed = _tuples("ROW", [*values, map(str, range(len(images)))])
-        return f"SELECT {self._list}.column_{len(values)} FROM (VALUES {listed}) {self._join}{self._where} FOR UPDATE"
+        end = " FOR UPDATE" if lock else ""
+        return f"SELECT {self._list}.column_{len(values)} FROM (VALUES {listed}) {self._join}{self._where}{end}"
+
+    def look_present(self, images: Sequence[Row]) -> str:
+        """Read which of the images' keys a row has, whatever else is in it: their numbers. Nothing is locked."""
+        columns = tuple(zip(*images, strict=True))
+        values = [self._literals(n, columns[n], self._to_compare) for n in self.plan.key]
+        listed = _tuples("ROW", [*values, map(str, range(len(images)))])
+        return f"SELECT {self._list}.column_{len(values)} FROM (VALUES {listed}) {self._join_by_key}"
 
     def look_taken(self, befores: Sequence[Row | None], afters: Sequence[Row]) -> str | None:
         """Read likewise which of a batch's rows want a key or a unique value that a row has. None: none can.

@@ -18,6 +18,7 @@ class Standing:
     stream: str | None
     sequence: int
     offsets: dict[TopicPartition, int]
+    gtid: str = ""  # of the last transaction that was applied
 
 
 class TargetRows:
@@ -43,6 +44,7 @@ class TargetRows:
             stream=self._stream,
             sequence=self._sequence,
             offsets={(topic, int(partition)): int(offset) for topic, partition, offset in offsets},
+            gtid="" if row is None else row[3],
         )
 
     def begin(self, stream: str) -> None:

@@ -19,12 +19,13 @@ import structlog
 from pymysql.connections import Connection
 
 from bisync_topology import failpoints
+from bisync_topology.control import Control
 from bisync_topology.error_table import Category
 from bisync_topology.errors import CaptureError, rule_for
 from bisync_topology.kafka import admin, check_access, ensure_control_topics
 from bisync_topology.kafka_access import producer_access
 from bisync_topology.mysql import connect, interrupt
-from bisync_topology.ownership import Ownership
+from bisync_topology.ownership import Ownership, now_us
 from bisync_topology.restarts import Backoff
 from bisync_topology.scope import Scope, UnionScope, settings_for
 from bisync_topology.topology import Topology
@@ -35,7 +36,7 @@ from producers.events import Event
 from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.publish import Publisher
-from producers.server import Server, check_file, check_server, read_server, replica_number
+from producers.server import Server, check_file, check_recovered, check_server, read_server, replica_number
 from producers.tables import Tables
 from producers.transactions import End, Transactions
 from producers.xa import Branch
@@ -210,12 +211,15 @@ class ProducerProcess:
                 pos=server.pos,
                 server_uuid=server.uuid,
                 file_begun=self._begun(server, server.file),
+                committed_at=now_us(),
+                began=server.place,
             )
             log.info("a new stream begins", side=self.side, stream=checkpoint.stream, file=server.file, pos=server.pos)
             return checkpoint
         check_topics(self.topology, self.side, checkpoint)
         check_list(self.topology, self.side, checkpoint)
         check_server(self.side, self.topology.other(self.side), checkpoint, server, partial(self._begun, server))
+        check_recovered(self.side, Control(connection, self.topology), checkpoint.stream)
         return checkpoint
 
     def _check_place(self, connection: Connection[Any], publisher: Publisher, *, idle: bool = False) -> None:

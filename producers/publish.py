@@ -62,6 +62,7 @@ class Publisher:
         self._sequence = checkpoint.sequence
         self._seen = checkpoint.seen
         self._own = checkpoint.own_sequence
+        self._own_gtid, self._committed_at = checkpoint.own_gtid, checkpoint.committed_at
         self._refresher = Refresher(checkpoint.own_sequence)
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
@@ -131,6 +132,9 @@ class Publisher:
             prepared=self._prepared,
             running=self._running,
             held=tuple(sorted(self._held)),
+            own_gtid=self._own_gtid,
+            committed_at=self._committed_at,
+            began=self._checkpoint.began,
         )
 
     def commit(self) -> None:
@@ -272,6 +276,9 @@ class Publisher:
             self._close(head)
             if head.kind == KIND_ROWS and head.origin is None:
                 self._own = self._sequence
+            if head.kind in (KIND_ROWS, KIND_DDL) and head.origin is None:
+                self._own_gtid = head.gtid
+        self._committed_at = max(self._committed_at, head.committed_at)
         self._send_back(head)
         if self._gtids is not None and head.tsid:
             self._gtids.add(head.tsid, head.number)

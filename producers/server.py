@@ -10,6 +10,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
+from bisync_topology.control import Control
 from bisync_topology.errors import CaptureError, Where
 from producers.checkpoint import Checkpoint
 from producers.gtids import GtidSet
@@ -28,6 +29,11 @@ class Server:
     file: str
     pos: int
     files: Mapping[str, int]  # name → size in bytes, oldest first
+
+    @property
+    def place(self) -> str:
+        """Where it stands: its GTID set, or file:position."""
+        return f"{self.file}:{self.pos}" if self.gtid_executed is None else self.gtid_executed
 
 
 def read_server(connection: Connection[Any]) -> Server:
@@ -99,6 +105,23 @@ def check_server(side: str, other: str, checkpoint: Checkpoint, server: Server, 
         check_file(side, other, checkpoint, server, begun)
 
 
+def unfinished(control: Control, stream: str) -> bool:
+    """Whether a recovery of the server's stream was begun and is not at its end."""
+    rows = control.execute("read_recovery", control.topology.name)
+    return any(state == "running" and stream in (old, new) for state, old, new, *_ in rows)
+
+
+def check_recovered(side: str, control: Control, stream: str) -> None:
+    """Raise CaptureError where a recovery of the server's stream was begun and is not at its end."""
+    if unfinished(control, stream):
+        raise CaptureError(
+            f"the recovery of {side} is not at its end",
+            code="server_restored",
+            hint=f"keep writes off {side}; stop its processes, and run `bisync-topology recover {side}` again",
+            where=Where(side=side),
+        )
+
+
 def check_file(side: str, other: str, checkpoint: Checkpoint, server: Server, begun: Callable[[str], int]) -> None:
     """Raise CaptureError where the server's binlog is not the one that was read: it was reset, or set back to an older copy.
 
@@ -126,8 +149,8 @@ def _restored(side: str, other: str, checkpoint: Checkpoint, server: Server, wha
         f"{what}; it was reset (RESET BINARY LOGS AND GTIDS), restored from a copy, or failed over with loss: what it wrote "
         f"behind {checkpoint.file}:{checkpoint.pos} before that is not known; it has {_files(server)}",
         code="server_restored",
-        hint=f"keep writes off {side} until what {other} sends has been applied again; if {side} had no changes of its own "
-        f"that are lost, `bisync-topology init --reset {side} {other}` then goes on, else make both sides alike before",
+        hint=f"keep writes off {side}. After a restore: stop its processes, and `bisync-topology recover {side}` brings back "
+        f"what it has lost. After a reset: make both sides alike, `bisync-topology init --reset {side} {other}`, then start them",
         where=Where(side=side),
     )
 

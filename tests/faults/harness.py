@@ -300,11 +300,13 @@ class Cluster:
 
     # -- commands
 
-    def command(self, *arguments: str, check: int | None = 0, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; check: the exit code that it must have."""
+    def command(
+        self, *arguments: str, check: int | None = 0, seconds: float = 120.0, failpoint: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, perhaps to die at a failpoint; check: the exit code that it must have."""
         done = subprocess.run(
             [sys.executable, "-P", "-m", "bisync_topology.cli", "-f", str(self.file), *arguments],
-            env={**os.environ, "PYTHONPATH": str(HOME)},
+            env={**os.environ, "PYTHONPATH": str(HOME), "BISYNC_FAILPOINT": failpoint},
             capture_output=True,
             text=True,
             timeout=seconds,

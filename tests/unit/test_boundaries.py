@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "schemas")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "schemas")
 CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
@@ -53,6 +53,10 @@ PURE = (
     "initialization.table_text",
     "initialization.structure_plan",
     "initialization.initialized",
+    "recovery.listing",
+    "recovery.standing",
+    "recovery.replay_plan",
+    "recovery.recover_plan",
     "bisync_topology.ddl",
     "bisync_topology.ddl_clauses",
     "bisync_topology.ddl_edits",

@@ -23,7 +23,7 @@ from schemas import types_page
 from schemas.topics import table_topic
 
 HOME = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "schemas", "sandbox")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "schemas", "sandbox")
 PAGES = sorted(path for path in (*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")))
 
 
@@ -149,7 +149,7 @@ def test_exit_codes() -> None:
 def test_every_failpoint_has_its_line() -> None:
     """Architecture says of each failpoint what happens next, and names no other."""
     lines = re.findall(
-        r"^\| `((?:producer|applier|supervisor|init|guard_triggers)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE
+        r"^\| `((?:producer|applier|supervisor|init|guard_triggers|recover)\.\w+)` \|", page("docs/architecture.md"), re.MULTILINE
     )
     assert tuple(lines) == failpoints.NAMES
 

@@ -1,0 +1,121 @@
+"""`replay` on real servers: what was applied is compared with the target from a point on, and written again."""
+
+import json
+import signal
+from typing import Any
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+from topologies import World, eventually
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
+
+
+def replayed(world: World, *arguments: str, expect: int = 0) -> dict[str, Any]:
+    """What `replay east west -o json` prints."""
+    text = world.run("replay", "east", "west", *arguments, "-o", "json", expect=expect)
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text)[0]
+    return found
+
+
+def rows(world: World, side: str, table: str) -> dict[int, int]:
+    """The table's rows."""
+    return dict(world.sql(side, f"SELECT id, qty FROM {table}"))
+
+
+def test_what_was_damaged_at_the_target_is_found_and_written_again(world: World) -> None:
+    """Rows changed, lost and put back by hand at the target are told apart by a dry run that changes nothing; with --force they
+    are as they were sent, nothing of it comes back, and what was not applied yet is left to `resume`.
+    """
+    table = world.table()
+    world.up()
+    assert "is required" in world.run("replay", "east", "west", expect=2)
+    assert "pause east west" in world.run("replay", "east", "west", "--to-earliest", expect=1)
+    values = ", ".join(f"({n}, 0)" for n in range(1, 51))
+    world.sql(
+        "east", f"INSERT INTO {table} VALUES {values}", f"UPDATE {table} SET qty = id", f"DELETE FROM {table} WHERE id > 45"
+    )
+    world.sql("east", f"UPDATE {table} SET id = 60 WHERE id = 40")
+    world.run("wait")
+    world.sql("west", f"UPDATE {table} SET qty = 77 WHERE id = 9")
+    world.run("wait")
+    moment = world.sql("east", "SELECT DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%dT%H:%i:%s.%fZ')")[0][0]
+    world.sql("east", f"UPDATE {table} SET qty = 1000 WHERE id IN (1, 2)")
+    world.run("wait")
+    world.run("pause", "east", "west")
+    eventually(lambda: world.states()["east"] == "paused", world.said)
+    world.sql("east", f"INSERT INTO {table} VALUES (100, 0)", f"INSERT INTO {table} VALUES (101, 0)")
+    by_hand = (
+        f"UPDATE {table} SET qty = -1 WHERE id IN (2, 3)",
+        f"DELETE FROM {table} WHERE id IN (4, 60)",
+        f"INSERT INTO {table} VALUES (46, 5)",
+    )
+    world.sql("west", "SET SESSION sql_log_bin = 0", *by_hand)
+    eventually(lambda: world.direction()["lag_events"] == 2, world.said)
+
+    found = replayed(world, "--to-earliest")
+    assert found["start"]["sequence"] == 1
+    barriers = 3  # of `wait`
+    assert found["compared"] == {"transactions": 6 + barriers, "events": 50 + 50 + 5 + 2 + 1 + 2, "tables": 1}
+    assert found["to_apply"] == {"transactions": 2, "events": 2, "tables": 1}
+    (one,) = found["tables"]
+    assert (one["table"], one["equal"], one["differing"], one["missing"], one["extra"]) == (table, 51 - 5, 2, 2, 1)
+    assert {(each["kind"], each["key"]["id"]) for each in one["examples"]} == {
+        ("differing", 2),
+        ("differing", 3),
+        ("missing", 4),
+        ("missing", 60),
+        ("extra", 46),
+    }
+    later = replayed(world, "--to-datetime", moment)
+    assert (later["compared"]["transactions"], later["to_apply"]["transactions"]) == (1 + 1, 2)
+    assert [(each["equal"], each["differing"]) for each in later["tables"]] == [(1, 1)]
+    assert replayed(world, "--to-offset", str(later["start"]["offset"])) == later
+    assert "no such transaction" in world.run("replay", "east", "west", "--to-datetime", "2099-01-01", expect=2)
+    assert replayed(world, "--to-earliest", "--execute", expect=1)["written"] == 0
+    before = world.direction("west")["lag_events"]
+    assert "5 rows were written" in world.run("replay", "east", "west", "--to-earliest", "--execute", "--force")
+    assert replayed(world, "--to-earliest", "--execute")["equal"]
+    world.run("resume", "east", "west")
+    world.run("wait")
+    assert before == 0
+    assert rows(world, "west", table) == rows(world, "east", table)
+    assert rows(world, "west", table)[9] == 77
+    assert world.direction("west")["conflicts"] == 0, "nothing of it came back"
+
+
+def test_what_kafka_has_no_more_is_named(world: World) -> None:
+    """Events that retention has taken: the earliest transaction is the first of which, and of all behind it, everything is there;
+    an earlier one is refused with what is gone, and so is a start behind the target's progress.
+    """
+    world.topology["topics"] = {"partitions": 1}
+    table = world.table()
+    running = world.up()
+    for n in range(1, 7):
+        world.sql("east", f"INSERT INTO {table} VALUES ({2 * n}, 0), ({2 * n + 1}, 0)")
+    world.run("wait")
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(60) == 0
+    topic = next(name for name in world.topics() if name.endswith(".item") and ".east." in name)
+    client = AdminClient({"bootstrap.servers": world.servers.kafka.bootstrap})
+    whole = replayed(world, "--to-earliest")
+    assert whole["start"]["sequence"] == 1
+
+    # the first event of the third transaction is gone, the second is there: an offset a transaction is its marker's
+    client.delete_records([TopicPartition(topic, 0, cut(world, topic, 5))])
+    eventually(lambda: replayed(world, "--to-earliest")["start"]["sequence"] == 4)
+    said = world.run("replay", "east", "west", "--to-offset", str(whole["start"]["offset"]), expect=1)
+    assert "transactions 1 to 3" in said and "--to-earliest" in said, said
+    world.sql("west", f"UPDATE {world.control}.applied SET sequence = 1")
+    said = world.run("replay", "east", "west", "--to-earliest", expect=1)
+    assert "transactions 2 to 3 would be left out" in said and "init --reset" in said, said
+
+
+def cut(world: World, topic: str, records: int) -> int:
+    """The offset behind so many records of a topic's only partition."""
+    from bisync_topology.kafka_records import read
+    from bisync_topology.topology_file import load
+
+    found = [record.offset for record in read(load(world.file, {}), {(topic, 0): 0})]
+    return found[records - 1] + 1
