@@ -212,6 +212,10 @@ UPDATE {c}.directions SET skips = JSON_ARRAY_APPEND(skips, '$', JSON_OBJECT('gti
 -- name: set_skips
 UPDATE {c}.directions SET skips = %s, skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
 
+-- name: mark_verified
+-- Only where the record is as it was read: an applier may have used a pass meanwhile.
+UPDATE {c}.directions SET skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s AND skipped = CAST(%s AS JSON);
+
 -- name: report_process
 INSERT INTO {c}.processes (topology, name, state, host, pid, restarts, started_at, seen_at, detail)
  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
@@ -248,6 +252,10 @@ UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gt
  barrier = GREATEST(barrier, %s), seen = %s, applied_transactions = applied_transactions + %s, applied_rows = applied_rows + %s,
  dropped_own_origin = dropped_own_origin + %s, dropped_repeated = dropped_repeated + %s
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
+-- name: mark_repair
+-- The origin marker of a repair's transaction: the row changes, and its progress stays.
+UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = %s WHERE topology = %s AND source_side = %s;
 
 -- name: add_conflicts
 UPDATE {c}.applied SET conflicts = conflicts + %s, already_applied = already_applied + %s WHERE topology = %s AND source_side = %s;

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "schemas")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "verification", "schemas")
 CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
