@@ -15,7 +15,7 @@ from verification.keys import KeyValues
 from verification.sessions import Session
 from verification.tables import Half, Pair
 
-CHUNK_ROWS = 20_000
+CHUNK_ROWS = 50_000
 LIST_ROWS = 500  # that are listed one by one
 _CUTS = 16  # of a range that is too large to be listed
 _AT_ONCE = 200  # rows that are looked at again by one statement

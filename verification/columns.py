@@ -27,6 +27,7 @@ _VARIABLE = ("text", "encoded", "binary", "geometry", "vector", "json")
 _WHOLE = 8  # columns of up to 64 KiB that go in as they are: more of them may be too long together
 _NULL_BITS = 50  # of one number
 _ROUNDED = {"time": "TIME(6)", "datetime": "DATETIME(6)", "timestamp": "DATETIME(6)"}
+_PLAIN = re.compile(r"CAST\((`(?:[^`]|``)+`) AS BINARY\)")
 Both = tuple[Column, Column]  # the same column, here and on the other side
 
 
@@ -49,7 +50,7 @@ def row_bytes(columns: Sequence[Both]) -> str:
             variable.append(expression)
         else:
             fixed.append(expression)
-    lengths = [f"LENGTH({expression})" for expression in variable[:-1]]  # the last one ends where the row ends
+    lengths = [f"LENGTH({_PLAIN.sub(lambda found: found[1], each)})" for each in variable[:-1]]  # the last one ends with the row
     return f"CONCAT_WS('#', {', '.join([*_nulls(columns), *fixed, *lengths, *variable])})"
 
 
@@ -77,6 +78,8 @@ def _value(mine: Column, other: Column) -> str:
             return f"CAST({name} AS UNSIGNED)"
         case "enum" | "set" if not _by_label(mine, other):
             return f"CAST({name} AS UNSIGNED)"
+        case "text" if mine.charset == other.charset == "utf8mb4":
+            return name  # as the numbers beside it are: its bytes go in as they are, and a cast of each costs a tenth of all
         case "text" | "encoded" | "enum" | "set":
             return f"CAST({name if mine.charset == other.charset else f'CONVERT({name} USING utf8mb4)'} AS BINARY)"
         case "json":
