@@ -9,7 +9,7 @@ where they are not (INT and BIGINT, DECIMAL(10,2) and DECIMAL(12,4), latin1 and 
     JSON                its text, in which the server has put the names in order; that 1 and 1.0 are equal is seen later (rows.py)
     long columns        their SHA-256: a string beyond max_allowed_packet would be NULL, which no checksum sees
 
-A string of several bytes' length goes in behind its length, so that no two rows are the same string; NULLs are a number of bits.
+A string of several bytes' length goes in behind its length, so that no two rows are the same string, and behind a byte for each NULL.
 Columns that the server generates follow from the others, and are left out.
 """
 
@@ -25,7 +25,6 @@ _LONG = ("mediumtext", "longtext", "mediumblob", "longblob", "json")
 _MIDDLE = ("text", "blob", "vector")
 _VARIABLE = ("text", "encoded", "binary", "geometry", "vector", "json")
 _WHOLE = 8  # columns of up to 64 KiB that go in as they are: more of them may be too long together
-_NULL_BITS = 50  # of one number
 _ROUNDED = {"time": "TIME(6)", "datetime": "DATETIME(6)", "timestamp": "DATETIME(6)"}
 _PLAIN = re.compile(r"CAST\((`(?:[^`]|``)+`) AS BINARY\)")
 Both = tuple[Column, Column]  # the same column, here and on the other side
@@ -55,10 +54,9 @@ def row_bytes(columns: Sequence[Both]) -> str:
 
 
 def _nulls(columns: Sequence[Both]) -> list[str]:
-    """Which values are NULL, as numbers of bits. CONCAT_WS leaves them out."""
+    """Which values are NULL, a byte each: CONCAT_WS leaves them out. Of what was tried (a sum of bits, IFNULL) it takes least time."""
     names = [quote_name(mine.name) for mine, other in columns if mine.nullable or other.nullable]
-    parts = [names[start : start + _NULL_BITS] for start in range(0, len(names), _NULL_BITS)]
-    return [" + ".join(f"{1 << n} * ISNULL({name})" for n, name in enumerate(part)) for part in parts]
+    return [f"CHAR({', '.join(f'ISNULL({name})' for name in names)})"] if names else []
 
 
 def _value(mine: Column, other: Column) -> str:
