@@ -8,6 +8,7 @@ COPY bisync_topology bisync_topology
 COPY producers producers
 COPY consumers consumers
 COPY initialization initialization
+COPY verification verification
 COPY schemas schemas
 COPY sandbox sandbox
 RUN uv pip install --no-cache --python /opt/bisync/bin/python . \

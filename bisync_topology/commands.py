@@ -62,6 +62,22 @@ def applier(ctx: click.Context, side: str, parent: int | None) -> None:
     process.run(process.APPLIER, topology_of(ctx), side, parent=parent)
 
 
+@click.command(hidden=True)
+@side_argument("side")
+@_PARENT
+@click.pass_context
+def verifier(ctx: click.Context, side: str, parent: int | None) -> None:
+    """Run the process that compares both sides in the background; a side keeps what it found.
+
+    \b
+    Example:
+      bisync-topology -f topology.yaml verifier east
+    """
+    from bisync_topology import process
+
+    process.run(process.VERIFIER, topology_of(ctx), side, parent=parent)
+
+
 @click.command()
 @OUTPUT
 @click.pass_context
@@ -240,4 +256,4 @@ def verify(ctx: click.Context, repair: tuple[str, str] | None, tables: tuple[str
     return 0 if report.equal else 1
 
 
-COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, conflicts, ddl, verify)
+COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, conflicts, ddl, verify, verifier)

@@ -9,8 +9,8 @@ where they are not (INT and BIGINT, DECIMAL(10,2) and DECIMAL(12,4), latin1 and 
     JSON                its text, in which the server has put the names in order; that 1 and 1.0 are equal is seen later (rows.py)
     long columns        their SHA-256: a string beyond max_allowed_packet would be NULL, which no checksum sees
 
-A string of several bytes' length goes in behind its length, so that no two rows are the same string, and behind a byte for each NULL.
-Columns that the server generates follow from the others, and are left out.
+A string of several bytes' length goes in behind its length, so that no two rows are the same string, and
+all of it behind a byte for each NULL. Columns that the server generates follow from the others, and are left out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def row_bytes(columns: Sequence[Both]) -> str:
 
 
 def _nulls(columns: Sequence[Both]) -> list[str]:
-    """Which values are NULL, a byte each: CONCAT_WS leaves them out. Of what was tried (a sum of bits, IFNULL) it takes least time."""
+    """Which values are NULL, a byte each: CONCAT_WS leaves them out. A sum of bits, or IFNULL, takes longer."""
     names = [quote_name(mine.name) for mine, other in columns if mine.nullable or other.nullable]
     return [f"CHAR({', '.join(f'ISNULL({name})' for name in names)})"] if names else []
 
