@@ -19,12 +19,12 @@ from bisync_topology.errors import BisyncError, words
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report as ProcessReport
 from bisync_topology.ownership import now_us, report_process
+from bisync_topology.process import VERIFIER
 from bisync_topology.topology import Topology
 from verification.chunks import CHUNK_ROWS
 from verification.report import Report
 from verification.run import Options, verify
 
-NAME = "verifier"  # its row in `processes`
 _SHOWN = 10  # tables that differ
 _RETRY_SECONDS = 30.0  # after a server was away
 _POLL_SECONDS = 0.2
@@ -95,9 +95,8 @@ def look(topology: Topology) -> dict[str, Any]:
     )
     report = verify(topology, options, Pace(settings.max_rows_per_second))
     found = summary(report, now_us())
-    (log.info if report.equal else log.warning)(
-        "verified", **{name: found[name] for name in ("equal", "tables", "rows", "different")}
-    )
+    say = log.info if report.equal else log.warning
+    say("verified", **{name: found[name] for name in ("equal", "tables", "rows", "different")})
     return found
 
 
@@ -119,10 +118,12 @@ def _left(topology: Topology, side: str) -> float:
     """Seconds until it is due: another process may have run it."""
     with connect(topology.sides[side].mysql) as connection:
         rows = Control(connection, topology).execute("read_processes", topology.name)
-    last = next((json.loads(row[7]) for row in rows if row[0] == NAME), {})
+    last: dict[str, Any] = next((json.loads(row[7]) for row in rows if row[0] == VERIFIER), {})
     return 0.0 if "at" not in last else topology.verify.every_ms / 1000 - (now_us() - last["at"]) / 1e6
 
 
 def _keep(topology: Topology, side: str, found: dict[str, Any]) -> None:
     with connect(topology.sides[side].mysql) as connection:
-        report_process(Control(connection, topology), NAME, ProcessReport(state="running", detail=found), started_at=found["at"])
+        report_process(
+            Control(connection, topology), VERIFIER, ProcessReport(state="running", detail=found), started_at=found["at"]
+        )

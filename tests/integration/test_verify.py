@@ -376,3 +376,20 @@ def test_skipped_transactions_mark_their_tables(syncing: World) -> None:
     assert "is still marked" in world.run("verify", "--table", table, expect=1)
     assert of(verified(world, table, repair=("west", "east")), table)["skipped"] == [gtid]
     assert of(verified(world, table), table)["skipped"] == []
+
+
+def test_in_the_background(syncing: World) -> None:
+    """What `up` starts where topology.yaml has `verify`: status has what it found, again and again; told to stop, it ends."""
+    world = syncing
+    table = world.table("watched")
+    world.topology["verify"] = {"every": "1s", "max_rows_per_second": 1_000_000}
+    try:
+        running = world.start("verifier", "east")
+        eventually(lambda: world.told()["verification"] is not None, world.said)
+        world.sql("west", NO_LOG, f"INSERT INTO {table} VALUES (1, 1)")
+        eventually(lambda: table in world.told()["verification"]["different"], world.said)
+        assert "verify compared" in world.run("status")
+        running.terminate()
+        assert running.wait(60) == 0
+    finally:
+        del world.topology["verify"]

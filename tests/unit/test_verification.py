@@ -10,6 +10,7 @@ from bisync_topology.errors import ApplyError
 from consumers.conflict import Set
 from consumers.target import TargetTable, plan
 from schemas.tables import Column
+from verification.background import Pace, summary
 from verification.chunks import Digests, Suspect
 from verification.columns import digest, row_bytes
 from verification.keys import Key
@@ -242,3 +243,21 @@ def test_examples_for_people() -> None:
     both = {"key": {"id": 1}, "from": {"id": 1, "a": 1, "b": None}, "to": {"id": 1, "a": 1, "b": "x" * 70}}
     assert shown(both, ("east", "west")) == ["id=1:", f"  b: NULL at east, {'x' * 60}… at west"]
     assert shown({**both, "from": None}, ("east", "west"))[0].startswith("id=1: west alone: a=1, b=x")
+
+
+def test_the_background_keeps_its_pace() -> None:
+    """So many rows a second, whatever a range takes to be compared; a pause is not made up for by a rush."""
+    pace = Pace(1000)
+    assert pace.due(10.0, 500, 10.1) == 10.5
+    assert pace.due(10.5, 500, 10.6) == 11.0
+    assert pace.due(11.0, 1000, 60.0) == 60.0
+
+
+def test_what_the_background_found_in_a_few_words() -> None:
+    """As `status` has it: which tables differ, and in how many rows."""
+    tables = [TableResult(name=("shop", "a"), rows=[5, 5]), TableResult(name=("shop", "b"), rows=[2, 3], only_to=1)]
+    found = summary(Report(from_="east", to="west", tables=tables, seconds=1.25), 7)
+    assert found == {
+        "at": 7, "equal": False, "seconds": 1.2, "tables": 2, "rows": 7, "differing": 1, "different": ["shop.b"],
+        "unsettled": None,
+    }  # fmt: skip
