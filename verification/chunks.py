@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from verification.keys import KeyValues
 from verification.sessions import Session
+from verification.suspects import Suspect
 from verification.tables import Half, Pair
 
 CHUNK_ROWS = 50_000
@@ -20,16 +20,6 @@ LIST_ROWS = 500  # that are listed one by one
 _CUTS = 16  # of a range that is too large to be listed
 _AT_ONCE = 200  # rows that are looked at again by one statement
 _T = TypeVar("_T")
-Digests = tuple[str | None, str | None]  # of a row on either side; None: there is none
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A row that was not the same on both sides when it was looked at."""
-
-    key: KeyValues
-    identity: KeyValues
-    digests: Digests
 
 
 class Ranges:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from verification.tables import Name
+Name = tuple[str, str]  # database, table
 
 
 @dataclass(kw_only=True)

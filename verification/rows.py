@@ -13,9 +13,9 @@ from schemas.charsets import charset
 from schemas.literals import quote_text
 from schemas.records import Row
 from schemas.tables import Column
-from verification.chunks import Suspect
 from verification.keys import KeyValues
 from verification.sessions import Session
+from verification.suspects import Suspect
 from verification.tables import Half, Pair
 
 AT_ONCE = 50  # rows that are read by one statement

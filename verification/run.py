@@ -17,13 +17,14 @@ from bisync_topology.errors import ApplyError, BisyncError, CheckFailed, Directi
 from bisync_topology.object_patterns import ObjectPattern
 from bisync_topology.topology import Topology
 from verification.barriers import Settling
-from verification.chunks import CHUNK_ROWS, Ranges, Suspect
+from verification.chunks import CHUNK_ROWS, Ranges
 from verification.marks import read_marks, unmark
 from verification.repair import Repair
 from verification.report import Report, TableResult
 from verification.rows import as_json, key_json, readers, with_equal_documents
 from verification.sessions import Session, number_of, opened
 from verification.settle import settle
+from verification.suspects import Suspect
 from verification.tables import Found, Pair, find, names
 
 EXAMPLES = 10  # rows of a table that are shown

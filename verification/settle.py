@@ -1,4 +1,4 @@
-"""Which of the rows that differ are different, and which were only on their way.
+"""Which of the rows that differ are different, and which were only on their way. Knows no server.
 
 A change is on its way for as long as the lag is. So a row that differs is looked at again behind barriers in both directions:
 what was committed on either side before they were raised has been applied by then. It counts as different if it is the same two
@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from verification.chunks import Suspect
 from verification.keys import KeyValues
+from verification.suspects import Suspect
 
 LOOKS = 4  # at which a row has to be the same, two behind each barrier
 ROUNDS = 15  # barriers for the same rows; what changes through all of them is left undecided

@@ -11,7 +11,6 @@ from consumers.conflict import Set
 from consumers.target import TargetTable, plan
 from schemas.tables import Column
 from verification.background import Pace, summary
-from verification.chunks import Digests, Suspect
 from verification.columns import digest, row_bytes
 from verification.keys import Key
 from verification.marks import cleared, marked
@@ -19,6 +18,7 @@ from verification.repair import actions
 from verification.report import Report, TableResult, notes, shown
 from verification.settle import LOOKS, ROUNDS, Watch, settle
 from verification.structure import differences
+from verification.suspects import Digests, Suspect
 from verification.tables import make_pair
 
 
