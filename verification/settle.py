@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from verification.keys import KeyValues
 from verification.suspects import Suspect
 
-LOOKS = 4  # at which a row has to be the same, two behind each barrier
+LOOKS = 8  # at which a row has to be the same
+_BEHIND_ONE = 4  # of them behind one barrier
 ROUNDS = 15  # barriers for the same rows; what changes through all of them is left undecided
-_PAUSE_SECONDS = 0.05  # between two looks behind one barrier
+_PAUSE_SECONDS = 0.03  # between two looks behind one barrier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ def settle(suspects: list[Suspect], again: Callable[[list[Suspect]], list[Suspec
         if not barrier():
             return Settled(different=(*watch.different, *again(watch.left)))
         watch.look(again(watch.left))
-        if watch.left:
-            time.sleep(_PAUSE_SECONDS)
-            watch.look(again(watch.left))
+        for _ in range(_BEHIND_ONE - 1):
+            if watch.left:
+                time.sleep(_PAUSE_SECONDS)
+                watch.look(again(watch.left))
     return Settled(different=tuple(watch.different), changing=tuple(watch.left))

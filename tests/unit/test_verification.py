@@ -174,7 +174,7 @@ def test_a_row_is_different_when_it_is_the_same_at_each_look() -> None:
 def test_a_row_that_comes_and_goes_is_never_different() -> None:
     """A value that returns again and again is on its way, not different."""
     forms = [suspect(1, here="a"), suspect(1, here="b"), suspect(1, here="a", there=None)]
-    seen = iter(chain.from_iterable(repeat(forms, ROUNDS)))
+    seen = iter(chain.from_iterable(repeat(forms, 2 * ROUNDS)))
     settled = settle([forms[0]], lambda left: [next(seen)], lambda: True)
     assert (settled.different, len(settled.changing)) == ((), 1)
 
