@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from comparing import assert_table_equal, columns_of, contents
+from faults.compare import in_bytes, quoted
 from random_tables import RandomTable
 from topologies import World, eventually
 
@@ -28,7 +29,7 @@ from verification.run import Options, verify
 pytestmark = pytest.mark.servers
 
 ROWS = int(os.environ.get("BISYNC_TEST_VERIFY_ROWS", "20000"))
-TABLES = int(os.environ.get("BISYNC_TEST_TABLES", "6"))  # with random columns
+TABLES = int(os.environ.get("BISYNC_TEST_TABLES", "4"))  # with random columns
 PLANTED = 100 if ROWS >= 1_000_000 else 30
 BOTH = (("east", "west"), ("west", "east"))
 NO_LOG = "SET SESSION sql_log_bin = 0"
@@ -205,10 +206,22 @@ def test_planted_differences_are_found_and_mended(syncing: World) -> None:
         eventually(lambda: all(counts[side] > before[side] for side in counts))
         assert verified(world, table)["equal"] is True
     waited(world)
-    assert assert_table_equal(partial(world.sql, "east"), partial(world.sql, "west"), world.db, "every") >= ROWS - ROWS // 7
+    assert rows_compared(world, "every") >= ROWS - PLANTED
     assert [each["conflicts"] for each in world.status()["directions"]] == [0, 0]
     if ROWS >= 1_000_000:
         compare_speed(world, table)
+
+
+def rows_compared(world: World, name: str) -> int:
+    """Compare both sides in bytes, some rows at a time, without a checksum; gives how many rows there are."""
+    columns = ", ".join(in_bytes(quoted(column), kind) for column, kind in columns_of(partial(world.sql, "east"), world.db, name))
+    rows = 0
+    for start in range(0, ROWS * 10 + 100, 100_000):
+        part = f"SELECT {columns} FROM {world.db}.{name} WHERE id >= {start} AND id < {start + 100_000} ORDER BY id"
+        east, west = (world.sql(side, "SET time_zone = '+00:00'", part) for side in world.sides)
+        assert east == west
+        rows += len(east)
+    return rows
 
 
 def compare_speed(world: World, table: str) -> None:
