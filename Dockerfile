@@ -9,6 +9,7 @@ COPY producers producers
 COPY consumers consumers
 COPY initialization initialization
 COPY recovery recovery
+COPY verification verification
 COPY schemas schemas
 COPY sandbox sandbox
 RUN uv pip install --no-cache --python /opt/bisync/bin/python . \

@@ -37,7 +37,7 @@ def wait(topology: Topology, timeout: float, explain: Callable[[Key], str]) -> f
     CheckFailed for a paused one and when time is up, Unreachable for a server that is away at the start or still is at the end.
     """
     began = time.monotonic()
-    sides = _Sides(topology)
+    sides = Barriers(topology)
     try:
         rounds = [[(direction.from_, direction.to) for direction in topology.directions]]
         if any(policy.converges for policy in policies(topology)):
@@ -93,7 +93,7 @@ def _late(left: Iterable[Key], timeout: float, explain: Callable[[Key], str]) ->
 
 
 @dataclass
-class _Sides:
+class Barriers:
     """Both sides' control tables, connected while they can be."""
 
     topology: Topology

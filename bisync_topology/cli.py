@@ -14,7 +14,7 @@ import click
 from bisync_topology import __version__
 from bisync_topology.commands import COMMANDS
 
-PACKAGES: Final = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "schemas")
+PACKAGES: Final = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "verification", "schemas")
 LAZY: Final = {  # groups of other packages, loaded when they are used: name → (module:object, what --help says)
     "sandbox": ("sandbox.cli:sandbox", "Two real MySQL servers and a Kafka broker on this machine, without Docker."),
 }

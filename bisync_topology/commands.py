@@ -63,6 +63,22 @@ def applier(ctx: click.Context, side: str, parent: int | None) -> None:
     process.run(process.APPLIER, topology_of(ctx), side, parent=parent)
 
 
+@click.command(hidden=True)
+@side_argument("side")
+@_PARENT
+@click.pass_context
+def verifier(ctx: click.Context, side: str, parent: int | None) -> None:
+    """Run the process that compares both sides in the background; a side keeps what it found.
+
+    \b
+    Example:
+      bisync-topology -f topology.yaml verifier east
+    """
+    from bisync_topology import process
+
+    process.run(process.VERIFIER, topology_of(ctx), side, parent=parent)
+
+
 @click.command()
 @OUTPUT
 @click.pass_context
@@ -202,4 +218,47 @@ def init(ctx: click.Context, reset: tuple[str, str]) -> None:
     click.echo(f"{reset[0]} to {reset[1]} begins anew as stream {stream}; `up` goes on from here")
 
 
-COMMANDS: Final = (up, producer, applier, init, precheck, status, wait, pause, resume, skip, replay, recover, conflicts, ddl)
+@click.command()
+@click.option(
+    "--repair", nargs=2, metavar="FROM TO", help="Make the rows of TO like those of FROM.", shell_complete=complete_side
+)
+@click.option("--table", "tables", multiple=True, metavar="PATTERN", help="These tables alone, as in `objects`.")
+@click.option("--examples", type=click.IntRange(min=0), default=10, show_default=True, help="Rows of a table to show.")
+@OUTPUT
+@click.pass_context
+def verify(ctx: click.Context, repair: tuple[str, str] | None, tables: tuple[str, ...], examples: int, output: str) -> int:
+    """Compare both sides: structure and rows, by checksums that the servers compute. Nothing is locked.
+
+    Rows that differ are looked at again until changes on their way have arrived. Exits with 1 when something differs at the end.
+
+    \b
+    Example:
+      bisync-topology -f topology.yaml verify
+      bisync-topology -f topology.yaml verify --repair east west
+    """
+    from bisync_topology import logs
+    from bisync_topology.object_patterns import parse
+    from verification.command import bar, show
+    from verification.run import Options
+    from verification.run import verify as compare
+
+    topology = topology_of(ctx)
+    direction = topology.direction(*repair) if repair else topology.directions[0]
+    try:
+        only = [parse(pattern) for pattern in tables]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--table") from error
+    options = Options(from_=direction.from_, to=direction.to, repairs=repair is not None, only=only, examples=examples)
+    logs.configure()
+    with bar() as progress:
+        report = compare(topology, options, progress)
+    if output == "json":
+        click.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        show(report)
+    return 0 if report.equal else 1
+
+
+COMMANDS: Final = (
+    up, producer, applier, init, precheck, status, wait, pause, resume, skip, replay, recover, conflicts, ddl, verify, verifier,
+)  # fmt: skip

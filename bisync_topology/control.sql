@@ -260,6 +260,10 @@ UPDATE {c}.directions SET skips = JSON_ARRAY_APPEND(skips, '$', JSON_OBJECT('gti
 -- name: set_skips
 UPDATE {c}.directions SET skips = %s, skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
 
+-- name: mark_verified
+-- Only where the record is as it was read: an applier may have used a pass meanwhile.
+UPDATE {c}.directions SET skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s AND skipped = CAST(%s AS JSON);
+
 -- name: report_process
 INSERT INTO {c}.processes (topology, name, state, host, pid, restarts, started_at, seen_at, detail)
  VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) AS fresh
@@ -308,6 +312,9 @@ UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gt
 -- The marker of rows that are written by hand, as it were: it moves nothing, and is logged all the same.
 UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = GREATEST(applied_at + 1, %s), seen = 0
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+-- name: mark_repair
+-- The origin marker of a repair's transaction: the row changes, and its progress stays.
+UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = %s WHERE topology = %s AND source_side = %s;
 
 -- name: add_conflicts
 UPDATE {c}.applied SET conflicts = conflicts + %s, already_applied = already_applied + %s WHERE topology = %s AND source_side = %s;

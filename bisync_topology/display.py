@@ -140,6 +140,12 @@ def _notes(status: Mapping[str, Any], unreached: Sequence[str]) -> Iterator[Text
             what = f" holds statements of structure: {each['held']}"
             look = "bisync-topology ddl list --state held"
             yield Text.assemble(("! ", "yellow"), (each["name"], "bold"), what, ("\n  see  ", "dim"), (look, "cyan"))
+    found = status.get("verification")
+    if found is not None:
+        mark = ("● ", "green") if found["equal"] else ("! ", "yellow")
+        text = Text.assemble(mark, ("verify", "bold"), f" compared {_number(found['rows'])} rows at {found['at'][11:19]} UTC: ")
+        text.append("equal" if found["equal"] else f"{', '.join(found['different'])} differ")
+        yield text if found["equal"] else text.append("\n  see  ", "dim").append("bisync-topology verify", "cyan")
     for line in unreached:
         yield Text.assemble(("! ", "yellow"), ("no answer", "bold"), f" from {line}")
 

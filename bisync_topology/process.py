@@ -21,7 +21,7 @@ from bisync_topology.errors import UsageError
 from bisync_topology.topology import Topology
 from bisync_topology.unbuilt import check_built
 
-PRODUCER, APPLIER = "producer", "applier"
+PRODUCER, APPLIER, VERIFIER = "producer", "applier", "verifier"
 ORPHAN_SECONDS = 60.0  # how long a child may drain once its supervisor is gone
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _POLL_SECONDS = 1.0
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 
 def run(kind: str, topology: Topology, side: str, *, parent: int | None = None) -> None:
-    """Be the producer or the applier of `side` until told to stop; a stop drains what was begun.
+    """Be the producer or the applier of `side`, or the verifier, until told to stop; a stop drains what was begun.
 
     parent: pid of the supervisor with which this process is to end.
     Raises UsageError, LostOwnership, InternalError; outages are waited out.
@@ -106,6 +106,10 @@ def _work(kind: str) -> Callable[[Topology, str, threading.Event], None]:
         from producers.pipeline import run as produce
 
         return produce
+    if kind == VERIFIER:
+        from verification.background import run as verify
+
+        return verify
     from consumers.pipeline import run as apply
 
     return apply

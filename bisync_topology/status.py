@@ -11,6 +11,7 @@ from typing import Any
 
 from bisync_topology.errors import Unreachable, rule_for, words
 from bisync_topology.ownership import Wanted, waits_out
+from bisync_topology.process import VERIFIER
 from bisync_topology.status_facts import Applied, ProcessRow, SideStatus, StatusFacts
 from bisync_topology.supervisor_report import NAME as SUPERVISOR
 from bisync_topology.times import utc
@@ -30,7 +31,15 @@ def build(topology: Topology, facts: StatusFacts) -> dict[str, Any]:
         "topology": topology.name,
         "directions": [_direction(direction, facts) for direction in topology.directions],
         "processes": list(_processes(topology, facts)),
+        "verification": _verification(facts),
     }
+
+
+def _verification(facts: StatusFacts) -> dict[str, Any] | None:
+    """What `verify` found last in the background; None: it has not run, or its side cannot be reached."""
+    first = next(iter(facts.sides.values()))
+    row = None if isinstance(first, Exception) else first.processes.get(VERIFIER)
+    return None if row is None or "at" not in row.detail else {**row.detail, "at": utc(row.detail["at"])}
 
 
 def exit_status(status: Mapping[str, Any]) -> int:

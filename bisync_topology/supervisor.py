@@ -58,7 +58,9 @@ def up(topology: Topology, file: Path) -> None:
 def processes(topology: Topology) -> list[tuple[str, str]]:
     """(kind, side) of every process of the topology, in their start order."""
     producers = [(process.PRODUCER, side) for side in topology.sides if topology.directions_from(side)]
-    return producers + [(process.APPLIER, side) for side in topology.sides if topology.directions_into(side)]
+    appliers = [(process.APPLIER, side) for side in topology.sides if topology.directions_into(side)]
+    verifiers = [(process.VERIFIER, next(iter(topology.sides)))] if topology.verify.every_ms else []
+    return producers + appliers + verifiers
 
 
 def precheck(topology: Topology, stop: threading.Event) -> None:

@@ -208,6 +208,13 @@ class ConflictSettings(_Model):
     retention_ms: Annotated[int, BeforeValidator(_duration_ms)] = Field(default=90 * 86_400_000, alias="retention")
 
 
+class VerifySettings(_Model):
+    """How `up` compares both sides in the background; 0: it does not."""
+
+    every_ms: Annotated[int, BeforeValidator(_duration_ms)] = Field(default=0, alias="every", ge=0)
+    max_rows_per_second: int = Field(default=20_000, ge=1)
+
+
 class TableSettings(_Model):
     """Settings of one table or a glob of tables; None: what the direction says. See `scope.settings_for`."""
 
@@ -257,6 +264,7 @@ class Topology(_Model):
     kafka: dict[str, str] = Field(repr=False)  # librdkafka properties; may hold secrets, hence not in repr
     topics: TopicSettings = TopicSettings()
     conflicts: ConflictSettings = ConflictSettings()
+    verify: VerifySettings = VerifySettings()
     control_schema: Annotated[str, AfterValidator(schema_name)] = CONTROL_SCHEMA
     sides: dict[Name, Side]
     directions: tuple[Direction, ...] = Field(min_length=1)

@@ -248,7 +248,7 @@ def key_of(change: Change) -> dict[str, Any]:
     image = change.event.before or change.event.after
     assert image is not None
     columns = statements.plan.columns
-    return {columns[n].name: _plain(image[n]) for n in statements.plan.key}
+    return {columns[n].name: plain(image[n]) for n in statements.plan.key}
 
 
 def _image(change: Change, row: Row | None) -> str | None:
@@ -258,10 +258,10 @@ def _image(change: Change, row: Row | None) -> str | None:
 def _named(change: Change, row: Row) -> dict[str, Any]:
     statements = change.table.statements
     assert statements is not None
-    return {column.name: _plain(value) for column, value in zip(statements.plan.columns, row, strict=True)}
+    return {column.name: plain(value) for column, value in zip(statements.plan.columns, row, strict=True)}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A canonical value for people: bytes as hex digits, of a long one its SHA-256."""
     if isinstance(value, Long):
         return value.digest

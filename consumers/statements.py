@@ -279,7 +279,7 @@ class Statements:
             mine, other = self._names[n], _literal(self._to_compare[n], image[n])
             if length is not None:
                 mine, other = f"LEFT({mine}, {length})", f"LEFT({other}, {length})"
-            parts.append(_match(columns[n], mine, other))
+            parts.append(match_literal(columns[n], mine, other))
         return " AND ".join(parts)
 
     def _guards(self, other: Mapping[int, str]) -> Iterator[str]:
@@ -321,9 +321,14 @@ def _literal(literal: Callable[[Any], str], value: object) -> str:
     return "NULL" if value is None else literal(value)
 
 
+def read_value(column: Column, name: str) -> str:
+    """How a column is read so that the client has its canonical value; one of kind `encoded` it still decodes."""
+    return _CANONICAL.get(column.kind, "{}").format(name)
+
+
 def _read(column: Column, name: str, *, whole: bool) -> str:
     """How a column is read for a decision and its record; of a long value, its SHA-256."""
-    value = _CANONICAL.get(column.kind, "{}").format(name)
+    value = read_value(column, name)
     if whole or column.kind not in ("text", "binary"):
         return value
     digest = f"SHA2(CONVERT({name} USING utf8mb4), 256)" if column.kind == "text" else f"UNHEX(SHA2({name}, 256))"
@@ -334,7 +339,7 @@ def _base_type(column: Column) -> str:
     return column.sql_type.lower().partition("(")[0]
 
 
-def _match(column: Column, mine: str, literal: str) -> str:
+def match_literal(column: Column, mine: str, literal: str) -> str:
     """Equality with a literal, as the column's index sees it."""
     if column.kind == "float":
         return f"{mine} = CAST({literal} AS FLOAT)"
@@ -351,7 +356,7 @@ def _match(column: Column, mine: str, literal: str) -> str:
 def match_listed(column: Column, mine: str, listed: str) -> str:
     """The same with a column of the list; unconverted, text would raise 1267 or leave the index unused."""
     if column.kind not in TEXTUAL:
-        return _match(column, mine, listed)
+        return match_literal(column, mine, listed)
     other = listed if column.charset == "utf8mb4" or column.kind == "encoded" else f"CONVERT({listed} USING {column.charset})"
     return f"{mine} = {other} COLLATE {column.collation}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "schemas")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "verification", "schemas")
 CLIENTS = frozenset({"confluent_kafka", "pymysql", "pymysqlreplication"})
 
 KAFKA_EDGE = {
@@ -57,6 +57,12 @@ PURE = (
     "recovery.standing",
     "recovery.replay_plan",
     "recovery.recover_plan",
+    "verification.columns",
+    "verification.keys",
+    "verification.suspects",
+    "verification.settle",
+    "verification.structure",
+    "verification.report",
     "bisync_topology.ddl",
     "bisync_topology.ddl_clauses",
     "bisync_topology.ddl_edits",

@@ -23,7 +23,7 @@ from schemas import types_page
 from schemas.topics import table_topic
 
 HOME = Path(__file__).parents[2]
-PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "schemas", "sandbox")
+PACKAGES = ("bisync_topology", "producers", "consumers", "initialization", "recovery", "verification", "schemas", "sandbox")
 PAGES = sorted(path for path in (*HOME.glob("*.md"), *HOME.glob("docs/**/*.md")))
 
 

@@ -105,6 +105,7 @@ def test_the_fixed_form() -> None:
             for name in ("east", "west")
             for kind, pid in (("producer", 1), ("applier", 2))
         ],
+        "verification": None,
     }
     assert exit_status(status) == 0
 

@@ -16,7 +16,7 @@ from bisync_topology.errors import CheckFailed, UsageError
 from bisync_topology.process import APPLIER, PRODUCER, check_side
 from bisync_topology.single import claim, identity
 from bisync_topology.supervisor import Child, Supervisor, child_environ, ended_how, processes
-from bisync_topology.topology import Topology
+from bisync_topology.topology import Topology, VerifySettings
 
 HOME = Path(__file__).parent.parent.parent
 
@@ -97,6 +97,8 @@ def test_processes_in_start_order() -> None:
     """Producers come before appliers; a side has only the processes that its directions need."""
     assert processes(topology()) == [("producer", "east"), ("producer", "west"), ("applier", "east"), ("applier", "west")]
     assert processes(topology(("east", "west"))) == [("producer", "east"), ("applier", "west")]
+    watched = topology().model_copy(update={"verify": VerifySettings.model_validate({"every": "6h"})})
+    assert processes(watched) == [*processes(topology()), ("verifier", "east")]
 
 
 @pytest.mark.parametrize(("kind", "side"), [(PRODUCER, "west"), (APPLIER, "east"), (PRODUCER, "north")])
