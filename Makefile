@@ -86,6 +86,12 @@ large: $(STAMP) servers ## a transaction of a million rows, rows of 64 MB, a bac
 	BISYNC_TEST_LARGE_BACKLOG_BYTES=2147483648 \
 	  $(BIN)/pytest tests/integration/test_large.py -s --timeout 3600
 
+.PHONY: init-large
+init-large: $(STAMP) servers ## a million rows are copied, beside `mysqldump | mysql` in the same run, and rows of 64 MB
+	@$(call as_root,mysqldump,default-mysql-client)
+	BISYNC_TEST_INIT_ROWS=1000000 BISYNC_TEST_LARGE_ROW_BYTES=67108864 \
+	  $(BIN)/pytest tests/integration/test_data_init.py -k "large or lose" -s --timeout 3600
+
 .PHONY: convergence
 convergence: $(STAMP) ## 100,000 seeded histories of each convergent policy; `make test` does 200
 	BISYNC_TEST_HISTORIES=100000 $(BIN)/pytest tests/unit/test_convergence.py -s

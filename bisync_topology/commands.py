@@ -199,19 +199,23 @@ def skip(ctx: click.Context, from_: str, to: str, gtid: str, reason: str) -> Non
 
 
 @click.command()
-@click.option(
-    "--reset", nargs=2, required=True, metavar="FROM TO", help="The direction to begin anew.", shell_complete=complete_side
-)
+@click.option("--reset", nargs=2, metavar="FROM TO", help="Begin this direction anew, and end.", shell_complete=complete_side)
 @click.pass_context
-def init(ctx: click.Context, reset: tuple[str, str]) -> None:
-    """Begin a direction anew from now on. Its processes must be stopped; rows are not copied in this version.
+def init(ctx: click.Context, reset: tuple[str, str] | None) -> None:
+    """Run everything until what `initialize` says is done, then stop. It goes on where it was stopped; `up` does it too.
 
-    What the direction has not carried by now it never will: make both sides alike before, with writes off.
+    With --reset, a direction begins anew from now on. Its processes must be stopped. Without `initialize: [data]` what it has not
+    carried by now it never will: make both sides alike before, with writes off.
 
     \b
     Example:
-      bisync-topology -f topology.yaml init --reset east west
+      bisync-topology -f topology.yaml init
     """
+    if reset is None:
+        from bisync_topology import supervisor
+
+        supervisor.init(topology_of(ctx), file_of(ctx))
+        return
     from bisync_topology.reset import reset as begin_anew
 
     stream = begin_anew(topology_of(ctx), *reset)

@@ -452,6 +452,31 @@ SELECT sequence FROM {c}.applied WHERE topology = %s AND source_side = %s AND st
 -- Of a transaction in pieces, whose size is known at its end only.
 UPDATE {c}.applied SET applied_rows = applied_rows + %s WHERE topology = %s AND source_side = %s;
 
+-- name: read_initialization
+SELECT from_side, to_side, schema_name, object_name, state, rows_estimate, rows_done, chunks_done, frontier FROM {c}.initialization
+ WHERE topology = %s AND kind = 'data';
+
+-- name: add_initialization
+INSERT IGNORE INTO {c}.initialization (topology, from_side, to_side, schema_name, object_name, kind, state, rows_estimate,
+ rows_done, chunks_done) VALUES (%s, %s, %s, %s, %s, 'data', %s, %s, 0, 0);
+
+-- name: move_initialization
+UPDATE {c}.initialization SET state = %s, rows_done = rows_done + %s, chunks_done = chunks_done + 1, frontier = %s
+ WHERE topology = %s AND from_side = %s AND to_side = %s AND schema_name = %s AND object_name = %s
+ AND kind = 'data';
+
+-- name: begin_initialization
+UPDATE {c}.initialization SET state = 'waiting', rows_done = 0, chunks_done = 0, frontier = NULL
+ WHERE topology = %s AND from_side = %s AND to_side = %s AND schema_name = %s AND object_name = %s
+ AND kind = 'data';
+
+-- name: leave_table
+DELETE FROM {c}.initialization WHERE topology = %s AND from_side = %s AND to_side = %s AND schema_name = %s AND object_name = %s
+ AND kind = 'data';
+
+-- name: delete_initialization
+DELETE FROM {c}.initialization WHERE topology = %s AND from_side = %s AND to_side = %s AND kind = 'data';
+
 -- name: delete_applied
 DELETE FROM {c}.applied WHERE topology = %s AND source_side = %s;
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bisync_topology.precheck import Results
 
 _MARKS = {"pass": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
+_BAR = 10  # characters
 _STYLES = {
     "syncing": "green",
     "running": "green",
@@ -50,7 +51,7 @@ def show_precheck(results: Results, console: Console | None = None) -> None:
 
 
 class Rates:
-    """Rows a second of each direction, between one look and the next."""
+    """Rows a second of each direction, applied or copied, between one look and the next."""
 
     def __init__(self) -> None:
         self._before: dict[tuple[str, str], tuple[float, int]] = {}
@@ -63,6 +64,7 @@ class Rates:
             key, rows = (one["from"], one["to"]), one["applied_rows"]
             if rows is None:
                 continue
+            rows += one["initialization"]["rows_done"]
             if key in self._before and now > self._before[key][0]:
                 then, before = self._before[key]
                 rates[key] = max(0, rows - before) / (now - then)
@@ -104,10 +106,20 @@ def _figures(one: Mapping[str, Any], rates: Mapping[tuple[str, str], float] | No
     if rates is not None:
         rate = rates.get((one["from"], one["to"]))
         yield "rows/s", "–" if rate is None else f"{rate:,.0f}"
+    yield "rows copied", _copied(one["initialization"], (rates or {}).get((one["from"], one["to"])))
     yield "own origin, dropped", _number(one["dropped_own_origin"])
     yield "conflicts", Text(_number(one["conflicts"]), "yellow" if one["conflicts"] else "")
     last = one["last_applied"]
     yield "last one committed at", f"{last['committed_at'][11:23]} UTC" if last else "–"
+
+
+def _copied(found: Mapping[str, int], rate: float | None) -> RenderableType:
+    """How far the copy of what was there already is: a bar, its share, and how long it takes at this rate."""
+    if found["tables_done"] == found["tables"]:
+        return _number(found["rows_done"]) if found["tables"] else "–"
+    share = found["rows_done"] / found["rows"] if found["rows"] else 0.0
+    text = f"{'█' * int(share * _BAR):░<{_BAR}} {share:.0%}"
+    return text if not rate else f"{text}, {_seconds(round((found['rows'] - found['rows_done']) / rate))} left"
 
 
 def _processes(status: Mapping[str, Any]) -> Table:

@@ -19,7 +19,6 @@ import structlog
 from bisync_topology import failpoints, logs
 from bisync_topology.errors import UsageError
 from bisync_topology.topology import Topology
-from bisync_topology.unbuilt import check_built
 
 PRODUCER, APPLIER, VERIFIER = "producer", "applier", "verifier"
 ORPHAN_SECONDS = 60.0  # how long a child may drain once its supervisor is gone
@@ -38,7 +37,6 @@ def run(kind: str, topology: Topology, side: str, *, parent: int | None = None) 
     """
     prepare(f"{kind} {side}")
     check_side(kind, topology, side)
-    check_built(topology)
     stop = threading.Event()
     stop_on_signals(stop)
     if parent is not None:

@@ -1,8 +1,9 @@
 """`init --reset FROM TO`: a direction is begun anew from now on, on both of its ends.
 
 The way out where what lies between the two ends is lost: binlogs purged before they were read, a topic that was deleted, a
-stream that another one has replaced. Rows are not copied: what the direction had not carried by now it never will, so that
-both sides have to be made alike by hand.
+stream that another one has replaced. What the direction had not carried by now it never will, so that both sides have to be made
+alike by hand, unless it initializes `data`: then all its tables are copied anew when its processes start, onto the rows that are
+there. Of these, equal ones are left as they are, others are conflicts, and what is at the target alone stays.
 
 The steps are ordered so that a crash between them leaves a direction that refuses to run (its two ends name different
 streams) and can be reset again: first the new stream's checkpoint, then the target's progress.
@@ -109,6 +110,7 @@ def _begin_progress(topology: Topology, source: str, connection: Connection[Any]
     control.execute("delete_offsets", topology.name, source)
     control.execute("leave_pending", now_us(), topology.name, source)
     control.execute("leave_held", topology.name, source)
+    control.execute("delete_initialization", topology.name, source, topology.other(source))
     control.execute("insert_applied", topology.name, source, stream, now_us())
     for (name, partition), offset in ends.items():
         control.execute("write_offset", topology.name, source, name, partition, offset)

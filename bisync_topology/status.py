@@ -6,16 +6,17 @@ server or the broker cannot be reached, is null.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bisync_topology.errors import Unreachable, rule_for, words
+from bisync_topology.initialization import LEFT, CopiedTable, figures
 from bisync_topology.ownership import Wanted, waits_out
 from bisync_topology.process import VERIFIER
 from bisync_topology.status_facts import Applied, ProcessRow, SideStatus, StatusFacts
 from bisync_topology.supervisor_report import NAME as SUPERVISOR
 from bisync_topology.times import utc
-from bisync_topology.topology import Direction, Topology
+from bisync_topology.topology import Direction, Step, Topology
 
 SILENT_SECONDS = 15.0  # a process that has not written its row for as long is not there
 INITIALIZING, SYNCING, PAUSED, FAILED, STOPPED = "initializing", "syncing", "paused", "failed", "stopped"
@@ -40,6 +41,14 @@ def _verification(facts: StatusFacts) -> dict[str, Any] | None:
     first = next(iter(facts.sides.values()))
     row = None if isinstance(first, Exception) else first.processes.get(VERIFIER)
     return None if row is None or "at" not in row.detail else {**row.detail, "at": utc(row.detail["at"])}
+
+
+def initializes(topology: Topology, status: Mapping[str, Any], one: Mapping[str, Any]) -> bool:
+    """Whether a direction, as `build` gives it, is not past its initialization: its applier, once it runs, knows of it."""
+    if not topology.direction(one["from"], one["to"]).initialize:
+        return False
+    applier = next(each for each in status["processes"] if each["name"] == f"applier {one['to']}")
+    return one["state"] == INITIALIZING or applier["state"] not in ("running", "paused")
 
 
 def exit_status(status: Mapping[str, Any]) -> int:
@@ -101,9 +110,16 @@ def _direction(direction: Direction, facts: StatusFacts) -> dict[str, Any]:
         "dropped_own_origin": applied.dropped_own_origin if known else None,
         "conflicts": applied.conflicts if known else None,
         "last_applied": _last(applied) if applied.sequence else None,
-        "initialization": {"tables": 0, "tables_done": 0, "rows": 0, "rows_done": 0},
+        "initialization": figures(_copied(direction, target)),
         "error": error,
     }
+
+
+def _copied(direction: Direction, target: SideStatus | Exception) -> Sequence[CopiedTable]:
+    """The tables whose rows are copied, where the direction does that."""
+    if isinstance(target, Exception) or Step.DATA not in direction.initialize:
+        return ()
+    return target.copied.get((direction.from_, direction.to), ())
 
 
 def _last(applied: Applied) -> dict[str, Any]:
@@ -131,7 +147,8 @@ def _state(direction: Direction, facts: StatusFacts, applied: Applied) -> str:
         return PAUSED
     if STOPPED in (producer, applier):
         return STOPPED
-    if isinstance(target, SideStatus) and target.processes[f"applier {direction.to}"].detail.get("initializing"):
+    made = isinstance(target, SideStatus) and target.processes[f"applier {direction.to}"].detail.get("initializing")
+    if made or any(table.state in LEFT for table in _copied(direction, target)):
         return INITIALIZING
     begun = not isinstance(facts.sequences, Exception) and direction.from_ in facts.sequences
     return SYNCING if applied is not _NOTHING or begun else INITIALIZING

@@ -6,7 +6,7 @@ Everything is asked for at the same time; what cannot be reached is an exception
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ import pymysql.err
 from bisync_topology import kafka, kafka_records
 from bisync_topology.control import Control
 from bisync_topology.errors import BisyncError
+from bisync_topology.initialization import CopiedTable, read_tables
 from bisync_topology.mysql import connect
 from bisync_topology.ownership import Wanted, read_wanted
 from bisync_topology.sides import NOT_THERE
@@ -65,6 +66,7 @@ class SideStatus:
     applied: Mapping[str, Applied] = field(default_factory=dict)  # by source side
     wanted: Mapping[tuple[str, str], Wanted] = field(default_factory=dict)  # by (from, to)
     processes: Mapping[str, ProcessRow] = field(default_factory=dict)
+    copied: Mapping[tuple[str, str], Sequence[CopiedTable]] = field(default_factory=dict)  # by (from, to)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,7 @@ def read_side(topology: Topology, side: str) -> SideStatus:
                 now=now,
                 applied=read_applied(control),
                 wanted=read_wanted(control),
+                copied={(d.from_, d.to): read_tables(control, d.from_, d.to) for d in topology.directions_into(side)},
                 processes={
                     name: ProcessRow(
                         state=state, host=host, pid=pid, restarts=restarts, seen_at=seen_at, detail=json.loads(detail)

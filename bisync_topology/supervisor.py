@@ -20,13 +20,13 @@ from pathlib import Path
 import structlog
 
 from bisync_topology import failpoints, kafka, precheck_marker, process
+from bisync_topology.initialization_watch import Watch
 from bisync_topology.precheck import Results
 from bisync_topology.precheck_facts import gather
 from bisync_topology.sides import open_control
 from bisync_topology.single import claim
 from bisync_topology.supervisor_report import SupervisorReport
 from bisync_topology.topology import Topology
-from bisync_topology.unbuilt import check_built
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a dead child is started again, doubled each time
 LIVED_SECONDS = 60.0  # a child that lived as long begins again with the first pause
@@ -37,13 +37,12 @@ _POLL_SECONDS = 0.1
 log = structlog.get_logger()
 
 
-def up(topology: Topology, file: Path) -> None:
-    """Run the topology until told to stop.
+def up(topology: Topology, file: Path, watch: Watch | None = None) -> None:
+    """Run the topology until told to stop. watch: looks at it meanwhile, and may tell it to.
 
     Raises UsageError, CheckFailed, Unreachable before anything is created.
     """
     process.prepare("supervisor")
-    check_built(topology)
     stop = threading.Event()
     with claim(topology):
         process.stop_on_signals(stop)
@@ -51,8 +50,20 @@ def up(topology: Topology, file: Path) -> None:
         if stop.is_set():
             return
         create(topology)
+        (watch or Watch(topology)).begin(stop)
         children = [Child(kind, side) for kind, side in processes(topology)]
         Supervisor(children, spawner(file), stop, SupervisorReport(topology, stop)).run()
+
+
+def init(topology: Topology, file: Path) -> None:
+    """The same until every direction that initializes is past it. Where other processes own the work, its own stand by.
+
+    Raises what `up` does, and DirectionFailed.
+    """
+    watch = Watch(topology, ends=True)
+    up(topology, file, watch)
+    if watch.error is not None:
+        raise watch.error
 
 
 def processes(topology: Topology) -> list[tuple[str, str]]:

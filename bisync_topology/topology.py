@@ -215,6 +215,15 @@ class VerifySettings(_Model):
     max_rows_per_second: int = Field(default=20_000, ge=1)
 
 
+class InitializationSettings(_Model):
+    """How the rows that are there already are copied. See docs/adr/0010-data-initialization.md."""
+
+    readers: int = Field(default=2, ge=1, le=16)  # connections to a direction's source
+    chunk_rows: int = Field(default=10_000, ge=1, le=1_000_000)  # read at once; fewer where rows are large
+    max_rows_per_second: int = Field(default=0, ge=0)  # of a direction; 0: as fast as it goes
+    max_lag_seconds: float = Field(default=10.0, gt=0)  # by which the target's lag pauses the copy
+
+
 class TableSettings(_Model):
     """Settings of one table or a glob of tables; None: what the direction says. See `scope.settings_for`."""
 
@@ -265,6 +274,7 @@ class Topology(_Model):
     topics: TopicSettings = TopicSettings()
     conflicts: ConflictSettings = ConflictSettings()
     verify: VerifySettings = VerifySettings()
+    initialization: InitializationSettings = InitializationSettings()
     control_schema: Annotated[str, AfterValidator(schema_name)] = CONTROL_SCHEMA
     sides: dict[Name, Side]
     directions: tuple[Direction, ...] = Field(min_length=1)

@@ -60,20 +60,22 @@ class Writer:
         self.orphans = Orphans(connection, self._check_size, refusals or Refusals())
         self._batches = Batches(connection, self._check_size, self._resolve, self.orphans)
         self._fk_checks: bool | None = None
+        self.loading = False  # tables are still being copied: rows come before those that they refer to
         self._used = time.monotonic()
         self._kept: list[str] = []  # user variables with pieces of the row in parts that comes
         self._packet = 0  # the most bytes of a statement and of a value; 0: not asked for yet
 
     def begin(self, progress: Progress, repeated: int, *, fk_checks: bool) -> None:
         """Step 1. progress: what the transaction will have passed at its end."""
-        if fk_checks != self._fk_checks:
+        checks = fk_checks and not self.loading
+        if checks != self._fk_checks:
             self._fk_checks = None
-            self._query(f"SET SESSION foreign_key_checks = {int(fk_checks)}")
-            self._fk_checks = fk_checks
+            self._query(f"SET SESSION foreign_key_checks = {int(checks)}")
+            self._fk_checks = checks
         self._used = time.monotonic()
-        self._batches.in_order = fk_checks
+        self._batches.in_order = checks
         self._send_back.begin(progress.sequence)
-        self.orphans.begin(progress.sequence, fk_checks=fk_checks)
+        self.orphans.begin(progress.sequence, fk_checks=fk_checks or self.loading)
         self._rows.move(progress, repeated)
         failpoints.reach("applier.after_marker")
 
@@ -97,6 +99,18 @@ class Writer:
         if self._kept and changes:
             self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
             self._kept.clear()
+
+    def put_list(self, sql: bytes) -> int:
+        """Insert rows that their source has written as a list; gives how many. Raises pymysql.err.MySQLError."""
+        if len(sql) >= self._max_packet():
+            return 0
+        return int(self._connection.query(sql))
+
+    def ask(self, sql: str) -> Any:
+        """The one value that a question to the target gives."""
+        with self._connection.cursor(Cursor) as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()[0][0]
 
     def keep(self, table: str, column: Column, length: int) -> Callable[[bytes], str]:
         """Make room for a long value on the target: what is given takes a piece into user variables, and gives their names.
@@ -191,9 +205,9 @@ def too_large(what: str, size: int, most: int, table: str | None = None) -> Appl
     )
 
 
-def refused(error: pymysql.err.MySQLError, changes: Sequence[Change], rule: Rule) -> ApplyError:
-    """A server's refusal as ours, with the tables that it concerns."""
-    tables = sorted({change.table.name for change in changes})
+def refused(error: pymysql.err.MySQLError, changes: Sequence[Change], rule: Rule, *named: str) -> ApplyError:
+    """A server's refusal as ours, with the tables that it concerns: those of changes, or those that are named."""
+    tables = sorted({*named, *(change.table.name for change in changes)})
     number, text = (error.args[0], error.args[-1]) if error.args else (0, str(error))
     return ApplyError(
         f"the target refused the change: ({number}) {text}",

@@ -44,7 +44,7 @@ class Rules(NamedTuple):
 
     forced: the source is the arbiter, whose changes are taken. judging: the target is, and sends back what it decides.
     version_of: the version of a row, for newest; versions compare. deltas: positions of the columns whose differences add up.
-    keyed: positions of the columns of any unique key.
+    keyed: positions of the columns of any unique key. initializing: rows are still being copied, so that one may be missing.
     """
 
     policy: Policy
@@ -54,6 +54,7 @@ class Rules(NamedTuple):
     version_of: Callable[[Row], Any] | None = None
     deltas: frozenset[int] = frozenset()
     keyed: frozenset[int] = frozenset()
+    initializing: bool = False
 
 
 class LocalRow(NamedTuple):
@@ -120,11 +121,14 @@ class _Case(NamedTuple):
 # The policies of one side, which do not look at the rows; a convergent one is a line of `_judge`.
 _WINNERS: Mapping[Policy, Winner] = {Policy.TASK_FAILED: "pending", Policy.IGNORE: "target", Policy.OVERWRITE: "source"}
 POLICIES = tuple(_WINNERS)
+_NOT_COPIED = (ConflictType.UPDATE_MISSING, ConflictType.DELETE_MISSING)  # what a row that is not copied yet looks like
 
 
 def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision:
     """Decide about one change. `local`: every row found by the images' key values, each once."""
     case = _case(event, local)
+    if rules.initializing and case.type in _NOT_COPIED:
+        return Decision(None, "source", case.actions, clean=True)
     deltas = _deltas(event, case.current, rules)
     if deltas and not case.in_its_way and _differ_in_deltas_alone(event, case.current, rules):
         assert case.current is not None and event.after is not None

@@ -15,13 +15,13 @@ from functools import partial
 
 import pymysql.err
 import structlog
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from bisync_topology.error_table import Category
 from bisync_topology.errors import ApplyError, ConflictStop, Repeat, classify, rule_for
 from consumers.apply import Writer, refused
-from consumers.assemble import Assembled, Assembler, TopicPartition
+from consumers.assemble import Assembled
 from consumers.changes import Change, Unfinished, changes_of
+from consumers.loading import Loading
 from consumers.own_statements import OwnStatements
 from consumers.passing import Passing
 from consumers.progress import Progress
@@ -55,8 +55,8 @@ class Groups:
         rows: TargetRows,
         writer: Writer,
         tables: AppliedTables,
-        assembler: Assembler,
-        on_commit: Callable[[dict[TopicPartition, int]], None],
+        passing: Passing,
+        loading: Loading,
         skips: Callable[[], frozenset[str]],
         structure: Structure,
         own: OwnStatements,
@@ -66,7 +66,8 @@ class Groups:
         self._rows = rows
         self._writer = writer
         self._tables = tables
-        self._passing = Passing(writer, assembler, on_commit)
+        self._passing = passing
+        self._loading = loading
         self._skips = skips
         self._structure = structure
         self._own = own
@@ -157,9 +158,12 @@ class Groups:
                 progress.add(piece, applied=bool(found))
                 changes += found
             if changes:
+                self._loading.note(changes)
                 self._transaction(progress, changes, fk_checks=group[0].record.fk_checks)
             else:
                 self._pass(progress)
+            for piece in group:
+                self._loading.passed(piece.record)
         except (ApplyError, pymysql.err.MySQLError) as error:
             self._check_stop(error)
             if len(group) > 1:
@@ -186,21 +190,7 @@ class Groups:
         return False
 
     def _transaction(self, progress: Progress, changes: Sequence[Change], *, fk_checks: bool) -> None:
-        """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
-        total = self._passing.total(progress)
-        retries = Retrying(
-            retry=retry_if_exception(_to_be_repeated),
-            wait=wait_random_exponential(multiplier=0.02, max=2.0),
-            stop=stop_after_attempt(20),
-            before_sleep=lambda state: self._writer.rollback(),
-            reraise=True,
-        )
-        for attempt in retries:
-            with attempt:
-                self._passing.begin(total, fk_checks=fk_checks)
-                self._writer.write(changes)
-                self._writer.commit(total)
-        self._passing.committed(total)
+        self._passing.write(progress, partial(self._writer.write, changes), fk_checks=fk_checks)
 
     def _piece(self, piece: Assembled) -> None:
         """One piece of a transaction in pieces: the target's transaction stays open until the last of them."""
@@ -211,6 +201,7 @@ class Groups:
                 self._unfinished.clear()
             self._meet(record)
             changes = changes_of(piece, partial(self._tables.of, record=record), self._unfinished)
+            self._loading.note(changes)
             progress = Progress()
             progress.add(piece, applied=bool(changes))
             progress.transactions = 0
@@ -292,31 +283,42 @@ class Groups:
         total = self._passing.total(progress)
         self._passing.begin(total, fk_checks=True)
         self._structure.write(outcome)
+        if progress.transactions:
+            self._loading.altered(outcome.event.tables)
         self._writer.commit(total)
         self._passing.committed(total)
         self._structure.written(outcome)
-        self._tables.forget()
+        self._structure_changed()
 
     def own(self, records: Sequence[tuple[int, bytes]]) -> None:
         """The target's own statements have come: what is known of its tables is old."""
         if self._own.take(records):
-            self._tables.forget()
+            self._structure_changed()
 
     def _meet(self, record: TransactionRecord) -> None:
         """What a transaction knows of the target's own statements is told by these as they are now."""
         if self._own.meet(record):
             self._tables.forget()
 
+    def load(self) -> None:
+        """Put the next chunk of rows that are copied, if there is one. Only between two transactions. Raises as `apply`."""
+        if self.between and self._open is None:
+            self._loading.put()
+
     def act(self) -> None:
         """Do what was decided about statements that are held. Only between two transactions. Raises as `apply`."""
         if self._structure.act():
-            self._tables.forget()
+            self._structure_changed()
 
     def act_when_due(self) -> None:
         """The same, about every second."""
         if self._structure.holding and time.monotonic() - self._acted > ACT_SECONDS:
             self._acted = time.monotonic()
             self.act()
+
+    def _structure_changed(self) -> None:
+        self._tables.forget()
+        self._loading.structure_changed()
 
     def _waits(self, piece: Assembled) -> ApplyError | None:
         """Why a transaction has to wait for a statement that is held."""
@@ -356,7 +358,3 @@ class Groups:
             remedy = ways_out(error.conflict_id, self._source, self._target, others=len(error.pending) > 1)
         error.hint = f"{remedy}; or `bisync-topology skip {direction} --gtid {record.gtid} --reason …` passes the transaction"
         return error
-
-
-def _to_be_repeated(error: BaseException) -> bool:
-    return isinstance(error, pymysql.err.MySQLError | Repeat) and classify(error) is Category.RETRY_TRANSACTION

@@ -9,7 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pymysql.err
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
 from bisync_topology import failpoints
+from bisync_topology.errors import Category, Repeat, classify
 from consumers.apply import Writer
 from consumers.assemble import Assembler, TopicPartition
 from consumers.progress import Progress
@@ -27,6 +31,7 @@ class Passing:
         self._lazy = Progress()
         self._since = 0.0
         self._repeated = 0  # of the assembler's count, what is written
+        self._last = Progress()  # what was passed last, written or not
 
     @property
     def empty(self) -> bool:
@@ -43,6 +48,7 @@ class Passing:
         if self._lazy.empty:
             self._since = time.monotonic()
         self._lazy.merge(progress)
+        self._last = progress
 
     def total(self, progress: Progress) -> Progress:
         """What a commit of `progress` writes, with what was passed before it."""
@@ -52,6 +58,28 @@ class Passing:
                 total.merge(part)
         return total
 
+    def write(self, progress: Progress, write: Callable[[], None], *, fk_checks: bool) -> None:
+        """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
+        total = self.total(progress)
+        retries = Retrying(
+            retry=retry_if_exception(_to_be_repeated),
+            wait=wait_random_exponential(multiplier=0.02, max=2.0),
+            stop=stop_after_attempt(20),
+            before_sleep=lambda state: self._writer.rollback(),
+            reraise=True,
+        )
+        for attempt in retries:
+            with attempt:
+                self.begin(total, fk_checks=fk_checks)
+                write()
+                self._writer.commit(total)
+        self.committed(total)
+
+    def here(self, seen: int) -> Progress:
+        """Of a transaction that passes nothing: its rows are of no source transaction. seen: see Progress."""
+        last = self._last
+        return Progress(sequence=last.sequence, gtid=last.gtid, committed_at=last.committed_at, seen=seen)
+
     def begin(self, total: Progress, *, fk_checks: bool) -> None:
         """See Writer.begin."""
         self._writer.begin(total, self._assembler.repeated - self._repeated, fk_checks=fk_checks)
@@ -59,6 +87,11 @@ class Passing:
     def committed(self, total: Progress) -> None:
         """The target has committed it; Kafka is told."""
         self._lazy = Progress()
+        self._last = total
         self._repeated = self._assembler.repeated
         self._on_commit(total.positions)
         failpoints.reach("applier.after_kafka_commit")
+
+
+def _to_be_repeated(error: BaseException) -> bool:
+    return isinstance(error, pymysql.err.MySQLError | Repeat) and classify(error) is Category.RETRY_TRANSACTION

@@ -31,8 +31,10 @@ from consumers.assemble import Assembler
 from consumers.consume import Fetcher
 from consumers.gap_watch import GapWatch
 from consumers.groups import GROUP_PIECES, Groups
+from consumers.loading import Loading
 from consumers.orphans import Refusals
 from consumers.own_statements import OwnStatements
+from consumers.passing import Passing
 from consumers.records import ConflictRecorder
 from consumers.refresh import SendBack
 from consumers.retention import Retention
@@ -80,6 +82,7 @@ class ApplierProcess:
         self._connection: Connection[Any] | None = None
         self._structure_connection: Connection[Any] | None = None  # on which tables are described
         self._fetcher: Fetcher | None = None
+        self._loading: Loading | None = None
         self._refusals = Refusals()
         self._own = OwnStatements(topology, side)
 
@@ -134,6 +137,7 @@ class ApplierProcess:
             connection.commit()
             connection.query(JUDGING_STATEMENT)
         writer = Writer(connection, rows, conflicts, SendBack(control), self._refusals)
+        passing = Passing(writer, assembler, fetcher.commit)
         structure = Structure(
             self.topology,
             self.direction,
@@ -149,21 +153,24 @@ class ApplierProcess:
         own = self._own
         own.begin()
         self._assign_own(fetcher, own)
+        loading = self._loading = Loading(self.topology, self.direction, control, writer, passing, stream)
+        tables = AppliedTables(
+            self.topology,
+            self.direction,
+            SchemaStore(self.topology, source),
+            describing,
+            own.history,
+            initialized,
+            on_forget=writer.orphans.forget_links,
+            initializing=loading.includes,
+        )
         groups = Groups(
             direction=self.directions[0],
             rows=rows,
             writer=writer,
-            tables=AppliedTables(
-                self.topology,
-                self.direction,
-                SchemaStore(self.topology, source),
-                describing,
-                own.history,
-                initialized,
-                on_forget=writer.orphans.forget_links,
-            ),
-            assembler=assembler,
-            on_commit=fetcher.commit,
+            tables=tables,
+            passing=passing,
+            loading=loading,
             skips=self._skips,
             structure=structure,
             own=own,
@@ -172,10 +179,11 @@ class ApplierProcess:
         retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
         backoff.reset()
+        loading.begin(tables)
         self.ownership.report.state, self.ownership.report.detail = "running", {}
         structure.load()
         groups.act()
-        self._loop(fetcher, assembler, groups, retention, own)
+        self._loop(fetcher, assembler, groups, loading, retention, own)
 
     def _tell(self, name: str, number: int, of: int) -> None:
         """How far the structure is."""
@@ -225,13 +233,21 @@ class ApplierProcess:
             self.stop.wait(_POLL_SECONDS)
         return None
 
-    def _loop(self, fetcher: Fetcher, assembler: Assembler, groups: Groups, retention: Retention, own: OwnStatements) -> None:
+    def _loop(
+        self,
+        fetcher: Fetcher,
+        assembler: Assembler,
+        groups: Groups,
+        loading: Loading,
+        retention: Retention,
+        own: OwnStatements,
+    ) -> None:
         decode = transaction_decoder()
         gaps = GapWatch(fetcher, assembler, self._list)
         while True:
             if not self.ownership.held:
                 self.ownership.check()
-            fetched = fetcher.fetch(_POLL_SECONDS)
+            fetched = fetcher.fetch(0.0 if loading.due else _POLL_SECONDS)
             idle = not fetched
             if idle:
                 fetcher.check()
@@ -254,6 +270,7 @@ class ApplierProcess:
             if self._halted() and groups.between:
                 groups.write_progress()
                 return
+            groups.load()
             fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
             gaps.look()
             groups.write_progress_when_due()
@@ -295,6 +312,9 @@ class ApplierProcess:
 
     def close(self) -> None:
         """Give up the consumer and the connection; an open transaction is undone by the server."""
+        if self._loading is not None:
+            self._loading.close()
+            self._loading = None
         if self._fetcher is not None:
             self._fetcher.close()
         for connection in (self._connection, self._structure_connection):

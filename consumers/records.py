@@ -1,7 +1,8 @@
 """Conflicts on record: rows of the `conflicts` table, written in the transaction of the change that they speak of.
 
 Those that stop the direction are written in one transaction of their own, all of their source transaction's, each once. What
-becomes of them is settled by the commit that passes their transaction: what somebody has decided (`conflicts resolve`), or a
+becomes of them is settled by the commit that passes their transaction, or the row that is copied, whose sequence is a number
+below zero that its table and key give: what somebody has decided (`conflicts resolve`), or a
 changed policy; `skipped`; or `source` where the change fits by then. Decisions are read once, as the direction goes on.
 """
 
@@ -76,6 +77,11 @@ class ConflictRecorder:
         elif resolved.decision.type is not None or resolved.decided:
             self._met.append(resolved)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the transaction has met a conflict that nobody has decided about."""
+        return bool(self._written) or any(self.resolution(each.change) is None for each in (*self._met, *self._pending))
+
     def clear(self) -> None:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
@@ -113,16 +119,23 @@ class ConflictRecorder:
         Gives the conflicts of the transaction, and what was there already.
         """
         for place, number in self._known.items():
-            if place[0] <= sequence:
+            if place in self._passing or 0 <= place[0] <= sequence:
                 decision = "source" if place in self._passing else "skipped"  # the direction carries it no more
                 self._control.execute("close_one", now_us(), decision, self._control.topology.name, number)
         return self._written, self._already
 
     def committed(self, sequence: int) -> None:
         """The transaction that `settle` was for is committed."""
-        self._known = {place: number for place, number in self._known.items() if place[0] > sequence}
-        self._resolutions = {place: told for place, told in self._resolutions.items() if place[0] > sequence}
+        gone = {place for place in self._known.keys() | self._resolutions.keys() if 0 <= place[0] <= sequence} | self._passing
+        self._known = {place: number for place, number in self._known.items() if place not in gone}
+        self._resolutions = {place: told for place, told in self._resolutions.items() if place not in gone}
         self.clear()
+
+    def all_copied(self) -> None:
+        """All rows are copied: what of them was pending and has not come again is not at the source any more."""
+        for place in [place for place in self._known if place[0] < 0]:
+            self._control.execute("close_one", now_us(), "skipped", self._control.topology.name, self._known.pop(place))
+        self._control.connection.commit()
 
     def record_pending(self, error: ConflictStop) -> str:
         """Record the conflicts that stop the direction, in a transaction of their own; gives the first one's id."""

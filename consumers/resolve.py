@@ -135,8 +135,8 @@ def _do(connection: Connection[Any], sql: str, *, forced: bool, unchecked: bool)
         except pymysql.err.IntegrityError as error:
             if not forced or error.args[0] not in FOREIGN_KEY:
                 raise
-    connection.query("SET SESSION foreign_key_checks = 0")
+    connection.query("SET @bisync_checked = @@foreign_key_checks, SESSION foreign_key_checks = 0")
     try:
         connection.query(sql)
     finally:
-        connection.query("SET SESSION foreign_key_checks = 1")
+        connection.query("SET SESSION foreign_key_checks = @bisync_checked")

@@ -37,7 +37,8 @@ _CANONICAL = {
     **dict.fromkeys(("date", "time", "datetime", "timestamp", "json"), "CAST({} AS CHAR)"),
     # with room for all digits: of a DECIMAL(1,1) a UNION gives -0. for -0.3
     **dict.fromkeys(("uint64", "decimal"), "CAST({} AS CHAR(80))"),
-    "float": "CAST({} AS DOUBLE)",  # a FLOAT is printed with six digits
+    # a FLOAT is printed with six digits, and a DOUBLE(20,4) with four behind the point, of which its last bit may differ
+    **dict.fromkeys(("float", "double"), "CAST({} AS DOUBLE)"),
     "bit": "CAST(CAST({} AS UNSIGNED) AS CHAR)",  # a SET as a number is a DOUBLE otherwise
     "encoded": "CAST({} AS BINARY)",
     "geometry": "CAST({} AS BINARY)",
@@ -78,7 +79,7 @@ class Statements:
         self._unique = unique_keys(plan)
         shortened = {n for n in set(self.long) - set(plan.key) if columns[n].kind in ("text", "binary")}
         self.shortens = bool(shortened)  # of a row that is read, a long value is its digest
-        self._whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
+        self.whole = [_read(column, self._names[n], whole=True) for n, column in enumerate(columns)]
         self._read = [_read(column, self._names[n], whole=n not in shortened) for n, column in enumerate(columns)]
 
     # Batches
@@ -233,7 +234,7 @@ class Statements:
 
     def read_whole(self, local: Row) -> str:
         """Read a row that is locked, with its long values; `canonical` takes the answer."""
-        return f"SELECT {', '.join(self._whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)} FOR UPDATE"
+        return f"SELECT {', '.join(self.whole)} FROM {self._table} WHERE {self._condition(local, guarded=False)} FOR UPDATE"
 
     def read_column(self, local: Row, position: int, beside: str) -> str:
         """Read one column of a row that is locked, as it is. beside: expressions that come before it."""

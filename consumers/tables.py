@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from pymysql.connections import Connection
 
@@ -17,10 +17,11 @@ from consumers.long_statements import LongStatements
 from consumers.rules import rules_of
 from consumers.schema_store import SchemaStore
 from consumers.statements import Statements
-from consumers.target import plan, read_table
+from consumers.target import TablePlan, plan, read_table
 from initialization.initialized import Initialized
 from schemas.envelope import RowDecoder
 from schemas.records import REFRESH, RowEvent, TransactionRecord
+from schemas.tables import Table
 
 _DML = {"c": Dml.INSERT, "u": Dml.UPDATE, "d": Dml.DELETE}
 
@@ -63,10 +64,11 @@ class AppliedTables:
         history: History | None = None,
         initialized: Initialized | None = None,
         on_forget: Callable[[], None] | None = None,
+        initializing: Callable[[str, str], bool] = lambda db, name: False,
     ) -> None:
         """connection: one on which nothing else is done, see STRUCTURE_STATEMENTS. history: of the target's own statements, where
-        the source gets them. initialized: which rows are
-        older than their table at the target. on_forget: called where what was made of tables is made anew.
+        the source gets them. initialized: which rows are older than their table at the target. on_forget: called where what was
+        made of tables is made anew. initializing: whether rows of a table are still being copied.
         """
         self._schemas = schemas
         self._connection = connection
@@ -77,6 +79,7 @@ class AppliedTables:
         self._initialized = initialized or Initialized({}, ())
         self._tables: dict[tuple[int, Known, bool], AppliedTable] = {}
         self._on_forget = on_forget
+        self._initializing = initializing
 
     def of(self, identity: int, record: TransactionRecord) -> AppliedTable:
         """The table of a schema id, for rows of a transaction, which says what its side knew of the target's statements.
@@ -106,6 +109,10 @@ class AppliedTables:
         """`db.table` of a schema id, whether or not its target fits."""
         return self._schemas.decoder(identity).table.full_name
 
+    def of_plan(self, chosen: TablePlan) -> AppliedTable:
+        """The table of rows that are read at the source: none of its events is decoded."""
+        return self._table(chosen.source, Statements(chosen), cast("RowDecoder", None), None)
+
     def _describe(self, decoder: RowDecoder, known: Known, *, older: bool) -> AppliedTable:
         source = decoder.table
         statements = adapted = None
@@ -115,13 +122,16 @@ class AppliedTables:
             adapted = adapt(source, target.columns, fate.columns)
             fitting = source if adapted is None else adapted.table
             statements = Statements(plan(fitting, target, added(fate.columns)))
+        return self._table(source, statements, decoder, adapted)
+
+    def _table(self, source: Table, statements: Statements | None, decoder: RowDecoder, adapted: Adapted | None) -> AppliedTable:
         settings = self._rules.settings(source.db, source.name)
         rules = Rules(settings.on_conflict) if statements is None else rules_of(settings, statements.plan, forced=self._forced)
         return AppliedTable(
             name=source.full_name,
             decoder=decoder,
             settings=settings,
-            rules=rules,
+            rules=rules._replace(initializing=self._initializing(source.db, source.name)),
             statements=statements,
             adapted=adapted,
             keeps_references=not rules.forced,

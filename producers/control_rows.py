@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from bisync_topology.control import INITIAL_STREAM, LOCAL_STREAM
 from producers.items import KIND_BARRIER, Conflict, Head, Item, Refresh, Running
 from producers.refusals import refuse
-from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, CapturedTable, Tables
+from producers.tables import APPLIED, CONFLICTS, DDL_LOG, HEARTBEAT, INITIALIZATION, CapturedTable, Tables
 from schemas.images import DOCUMENT, read_image
 from schemas.records import Row
 
@@ -36,6 +36,8 @@ class ControlRows:
             if row["side"] == self._side and not head.kind:  # what `wait` wrote: listed, so that its arrival can be told
                 head.kind = KIND_BARRIER
                 head.barrier = _int(row["barrier"])
+        elif role == INITIALIZATION:
+            head.loading |= row["kind"] == "data" and head.origin is not None  # which comes before the rows that are copied
         elif role == DDL_LOG:
             self._statement(head, row)
         elif role == CONFLICTS:

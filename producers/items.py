@@ -31,6 +31,7 @@ class Head:
     origin_seen: int = 0  # the least of this side's sequences that the origin had applied before any of it
     kind: str = ""  # "" while it has nothing to list
     barrier: int = 0
+    loading: bool = False  # its rows are those of a copy, which nobody is told of
     unchecked: bool = False  # rows were inserted by a session that does not check foreign keys
     skipped: bool = False
     begun: bool = False  # by BEGIN or the like: a statement inside does not end it

@@ -30,7 +30,8 @@ from schemas.tables import Column, Table
 from schemas.topics import table_topic
 
 ROWS, APPLIED, HEARTBEAT, REFRESHES, CONFLICTS = "rows", "applied", "heartbeat", "refreshes", "conflicts"
-DDL_LOG, IGNORED = "ddl_log", "ignored"
+DDL_LOG, INITIALIZATION, IGNORED = "ddl_log", "initialization", "ignored"
+_CONTROL = (APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, DDL_LOG, INITIALIZATION)  # whose rows capture reads
 _MAP_KEY_AT = HEADER_BYTES + 6  # a table map's bytes after its table number
 _KEYS_SECONDS = 10.0  # how old what is known of keys may be: one that is added unlogged is in no table map
 _KEYS = """\
@@ -53,7 +54,7 @@ class InScope(Protocol):
 class CapturedTable:
     """One version of a table as the binlog describes it."""
 
-    role: str  # rows: published; applied, heartbeat, refreshes, conflicts, ddl_log: control rows that capture reads; ignored
+    role: str  # rows: published; applied, heartbeat, refreshes, conflicts …: control rows that capture reads; ignored
     db: str
     name: str
     topic: str = ""
@@ -144,7 +145,7 @@ class Tables:
         """judged: whether this side is the arbiter of a table's policy."""
         self._topology = topology
         self._side = side
-        self._control = {(control_schema, name): name for name in (APPLIED, HEARTBEAT, REFRESHES, CONFLICTS, DDL_LOG)}
+        self._control = {(control_schema, name): name for name in _CONTROL}
         self._judged = judged
         self._refreshed: dict[tuple[str, str, str], CapturedTable] = {}
         self._control_schema = control_schema

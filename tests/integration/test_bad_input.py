@@ -39,12 +39,6 @@ def test_a_wrong_key(world: World) -> None:
     refused(world, 2, "topology.yaml:", "sides.east.mysql.prot", "port")
 
 
-def test_settings_that_are_not_built(world: World) -> None:
-    """What this version cannot do is refused by name rather than left undone."""
-    world.topology["directions"][0]["initialize"] = ["structure", "data"]
-    refused(world, 2, "directions[0].initialize", "set it to [structure]")
-
-
 def test_an_unreachable_server(world: World) -> None:
     """A server that does not answer is waited for, and then given up with exit code 4 and its address."""
     port = world.topology["sides"]["west"]["mysql"]["port"] = free_port()

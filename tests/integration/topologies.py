@@ -167,6 +167,12 @@ class World:
 
     def close(self) -> None:
         """End what the test started, and give its databases up."""
+        self.end_all()
+        for side in self.sides:
+            self.sql(side, *(f"DROP DATABASE IF EXISTS {name}" for name in (*self.databases, self.control)))
+
+    def end_all(self) -> None:
+        """End what the test started."""
         for running in self._running:
             if running.poll() is None:
                 running.send_signal(signal.SIGTERM)
@@ -178,8 +184,7 @@ class World:
                 running.wait()
             if running.stdout is not None:
                 running.stdout.close()
-        for side in self.sides:
-            self.sql(side, *(f"DROP DATABASE IF EXISTS {name}" for name in (*self.databases, self.control)))
+        self._running.clear()
 
 
 def eventually(holds: Callable[[], bool], what: Callable[[], str] = str, seconds: float = 90) -> None:

@@ -216,11 +216,3 @@ def test_an_unknown_failpoint(file: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("BISYNC_FAILPOINT", "producer.nowhere")
     assert cli.run(["-f", str(file), "producer", "east"]) == 2
     assert "producer.after_lock" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("command", ["up", "producer east", "applier west"])
-def test_what_is_not_built_does_not_start(command: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A setting that this version would leave undone keeps every process from starting, by itself or under `up`."""
-    file.write_text(TOPOLOGY.replace("objects: [shop]", "objects: [shop], initialize: [structure, data]"))
-    assert cli.run(["-f", str(file), *command.split()]) == 2
-    assert "directions[0].initialize: data is not built yet" in capsys.readouterr().err

@@ -165,3 +165,34 @@ def test_a_long_value_is_recorded_by_its_digest(value: Any) -> None:
     ((name, (arguments,)),) = noted.written
     assert name == "insert_conflict"
     assert isinstance(arguments, tuple) and all(len(str(argument)) < 300 for argument in arguments)
+
+
+def test_a_conflict_of_a_row_that_is_copied_waits_for_that_row() -> None:
+    """Later transactions do not settle it; the row does, by what was decided, and is undecided until then."""
+    noted = Noted((17, -5, 0, None), (18, -6, 0, None))
+    recorder = ConflictRecorder(noted, "east", "west", "s")  # type: ignore[arg-type]
+    recorder.settle(9)
+    recorder.committed(9)
+    assert noted.written == []
+    copied = met("source", sequence=-5)
+    recorder.passing([copied.change])
+    assert not recorder.undecided
+    recorder.add(copied)
+    assert recorder.undecided
+    recorder.write()
+    recorder.settle(9)
+    recorder.committed(9)
+    assert [name for name, _ in noted.written] == ["update_conflict", "close_one"]
+    noted.written.clear()
+    recorder.all_copied()
+    assert [(name, arguments[1], arguments[3]) for name, arguments in noted.written] == [("close_one", "skipped", 18)]
+
+
+def test_what_somebody_has_decided_about_a_copied_row_is_no_doubt() -> None:
+    """It is not looked at again."""
+    noted = Noted((17, -5, 0, "target"))
+    recorder = ConflictRecorder(noted, "east", "west", "s")  # type: ignore[arg-type]
+    copied = met("target", sequence=-5)
+    recorder.passing([copied.change])
+    recorder.add(copied)
+    assert not recorder.undecided

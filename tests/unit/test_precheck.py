@@ -8,10 +8,9 @@ import pytest
 
 from bisync_topology.errors import CaptureError, CheckFailed, Unreachable, UsageError
 from bisync_topology.precheck import Results
-from bisync_topology.precheck_item import FAIL, PASS, WARN, Item
+from bisync_topology.precheck_item import PASS, WARN, Item
 from bisync_topology.precheck_seen import Facts, KafkaFacts, SideFacts, TableFacts
 from bisync_topology.topology import Topology
-from bisync_topology.unbuilt import check_built
 
 VARIABLES = {
     "binlog_format": "ROW",
@@ -328,18 +327,3 @@ def test_all_failures_are_in_the_message() -> None:
 def test_json_form() -> None:
     """An item has exactly the keys of interface.md."""
     assert set(results().items[0].as_json()) == {"item", "side", "result", "seen", "why", "fix"}
-
-
-def test_what_is_not_built_is_refused_by_name() -> None:
-    """Settings that this version cannot carry out are each named with their place and what to set instead."""
-    first = {
-        "from": "east",
-        "to": "west",
-        "objects": ["shop"],
-        "initialize": ["structure", "data"],
-    }
-    with pytest.raises(UsageError) as caught:
-        check_built(topology(first))
-    assert "directions[0].initialize" in str(caught.value)
-    check_built(topology())
-    assert "topology" in [item.item for item in results(of=topology(first)).items if item.result == FAIL]

@@ -8,6 +8,7 @@ import pytest
 from bisync_topology.errors import ApplyError
 from consumers.assemble import Assembled
 from consumers.groups import Groups
+from consumers.passing import Passing
 from initialization.initialized import Initialized
 from schemas.framing import frame
 from schemas.list_records import encode_ddl
@@ -73,8 +74,8 @@ def groups(target: Target, *skips: str) -> Groups:
         rows=whatever,
         writer=whatever,
         tables=tables,
-        assembler=SimpleNamespace(repeated=0),  # type: ignore[arg-type]
-        on_commit=lambda positions: None,
+        passing=Passing(whatever, SimpleNamespace(repeated=0), lambda positions: None),  # type: ignore[arg-type]
+        loading=SimpleNamespace(note=lambda changes: None, passed=lambda record: None),  # type: ignore[arg-type]
         skips=lambda: frozenset(skips),
         structure=SimpleNamespace(holding=False, meet=None, pass_over=lambda *_: None),  # type: ignore[arg-type]
         own=SimpleNamespace(),  # type: ignore[arg-type]

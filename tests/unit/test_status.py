@@ -1,6 +1,7 @@
 """`status` without servers: facts in, the JSON of interface.md out; and what people see of it."""
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pymysql.err
@@ -9,10 +10,11 @@ from rich.console import Console
 
 from bisync_topology.display import Rates, show_status, status_view
 from bisync_topology.errors import Unreachable
+from bisync_topology.initialization import CopiedTable
 from bisync_topology.ownership import Wanted
-from bisync_topology.status import SILENT_SECONDS, build, exit_status, standing, unreached
+from bisync_topology.status import SILENT_SECONDS, build, exit_status, initializes, standing, unreached
 from bisync_topology.status_facts import Applied, ProcessRow, SideStatus, StatusFacts
-from bisync_topology.topology import Topology
+from bisync_topology.topology import Step, Topology
 
 NOW = 1_795_348_800_000_000  # microseconds: 2026-11-22T12:00:00Z
 SECOND = 1_000_000
@@ -256,3 +258,43 @@ def test_what_people_see() -> None:
         "no answer from east (127.0.0.1:3306): gone",
     ):
         assert words in text
+
+
+COPYING = TOPOLOGY.model_copy(
+    update={
+        "directions": (TOPOLOGY.directions[0].model_copy(update={"initialize": (Step.DATA,)}), TOPOLOGY.directions[1]),
+    }
+)
+
+
+def copied(state: str, rows: int) -> dict[tuple[str, str], list[CopiedTable]]:
+    """A table of which so many of a thousand rows are copied, beside one that is done."""
+    tables = [
+        CopiedTable(name=("shop", "a"), state="done", rows=10, rows_done=10),
+        CopiedTable(name=("shop", "b"), state=state, rows=1000, rows_done=rows),
+    ]
+    return {("east", "west"): tables}
+
+
+def test_a_direction_initializes_until_its_tables_are_copied() -> None:
+    """Then it is syncing by itself; the direction that copies nothing is so all the time."""
+    status = build(COPYING, facts(west={"copied": copied("copying", 250)}))
+    assert [one["state"] for one in status["directions"]] == ["initializing", "syncing"]
+    assert status["directions"][0]["initialization"] == {"tables": 2, "tables_done": 1, "rows": 1010, "rows_done": 260}
+    assert initializes(COPYING, status, status["directions"][0])
+    assert not initializes(COPYING, status, status["directions"][1])
+    done = build(COPYING, facts(west={"copied": copied("done", 1000)}))
+    assert [one["state"] for one in done["directions"]] == ["syncing", "syncing"]
+    assert not initializes(COPYING, done, done["directions"][0])
+    starting = build(COPYING, facts(west={"processes": {"applier west": process(state="starting")}}))
+    assert initializes(COPYING, starting, starting["directions"][0])
+
+
+def test_a_copy_is_shown_as_a_bar_with_the_time_that_is_left() -> None:
+    """At the rate since the look before, where there was one."""
+    status = build(COPYING, facts(west={"copied": copied("copying", 242)}))
+    console = Console(width=100, record=True, file=StringIO())
+    show_status(status, console=console)
+    assert "██░░░░░░░░ 25%" in console.export_text()
+    console.print(status_view(status, [], {("east", "west"): 100.0}))
+    assert "██░░░░░░░░ 25%, 8 s left" in console.export_text()

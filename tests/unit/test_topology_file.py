@@ -66,7 +66,8 @@ MISTAKES = [
     (
         "name: shop",
         "name: shop\nnam: x",
-        "2:1: nam: unknown key; allowed are name, kafka, topics, conflicts, verify, control_schema, sides, directions"
+        "2:1: nam: unknown key; allowed are name, kafka, topics, conflicts, verify, initialization, control_schema, sides,"
+        " directions"
         " (did you mean `name`?)",
     ),
     (
@@ -281,7 +282,8 @@ def test_all_mistakes_at_once_in_the_order_of_the_file() -> None:
         " the wildcards * and ?, and any name put whole in backticks, as in `my.db`.`my table`",
         "17:18: directions[0].on_conflict: must be one of task_failed, ignore, overwrite, site_priority, newest, merge,"
         " not 'newst' (did you mean `newest`?)",
-        "BISYNC_NMAE: nmae: unknown key; allowed are name, kafka, topics, conflicts, verify, control_schema, sides, directions"
+        "BISYNC_NMAE: nmae: unknown key; allowed are name, kafka, topics, conflicts, verify, initialization, control_schema,"
+        " sides, directions"
         " (did you mean `name`?)",
     ]
 
