@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
 from faults.harness import Cluster
-from sakila import TABLES, Shown, make
+from sakila.sakila_like import TABLES, Shown, make
 from topologies import World, eventually
 
 from bisync_topology.control import Control

@@ -1,4 +1,4 @@
-"""The schema of `tests/initialization/sakila_like.sql`, made on a server; and both sides' schemas as the servers print them."""
+"""The schema of sakila_like.sql beside this file, made on a server; and both sides' schemas as the servers print them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pymysql.constants import CLIENT
 
 from sandbox.mysql import MySQLServer
 
-FILE = Path(__file__).parent.parent / "initialization" / "sakila_like.sql"
+FILE = Path(__file__).with_suffix(".sql")
 TABLES = 18
 
 

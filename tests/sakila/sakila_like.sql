@@ -1,5 +1,5 @@
 -- A shop that lends films, of our own making: every kind of object, and what is odd about each. Run in an empty database as a user
--- who may set any sql_mode; it has no rows. What follows SET NAMES is to be sent in that character set (tests/integration/sakila.py).
+-- who may set any sql_mode; it has no rows. What follows SET NAMES is to be sent in that character set (sakila_like.py).
 SET NAMES utf8mb4;
 SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', foreign_key_checks = 0;
 

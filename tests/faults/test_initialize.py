@@ -1,0 +1,181 @@
+"""`up` with an empty target and a source that is full and written to: structure and rows arrive, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pymysql
+import pytest
+from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
+from faults.compare import assert_equal
+from faults.harness import Cluster, until
+from faults.test_chinook import SCRIPT, run_script
+from sakila.sakila_like import make
+
+from sandbox.accounts import create_accounts
+from sandbox.instances import Sandbox
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+SCHEMAS = ("Chinook", "sakila")
+KILLS = 10 if os.environ.get("BISYNC_TEST_KILLS") else 1
+LARGE_ROWS = 120_000 if os.environ.get("BISYNC_TEST_KILLS") else 10_000
+SECONDS_BETWEEN = (0.3, 2.5)  # two kills
+SAKILA_ROWS = (
+    "INSERT INTO language VALUES (1, '中文', 'にほん', 'zh'), (2, 'English', 'えいご', 'en')",
+    "INSERT INTO film (film_id, title, language_id, release_year, about)"
+    " WITH RECURSIVE n AS (SELECT 1 AS k UNION ALL SELECT k + 1 FROM n WHERE k < 900)"
+    " SELECT k, CONCAT('Fïlm ', k), 1 + k % 2, 1950 + k % 70, JSON_OBJECT('tags', JSON_ARRAY('a', CONCAT('t', k))) FROM n",
+    "INSERT INTO actor (first_name, last_name)"
+    " WITH RECURSIVE n AS (SELECT 1 AS k UNION ALL SELECT k + 1 FROM n WHERE k < 300)"
+    " SELECT CONCAT('F', k), CONCAT('L', k) FROM n",
+    "INSERT INTO film_actor (actor_id, film_id, role) SELECT actor_id, 1 + ORD(actor_id) % 900, last_name FROM actor",
+)
+
+
+@pytest.fixture
+def cluster(fault_servers: Sandbox) -> Iterator[Cluster]:
+    """Two schemas at east alone, to be initialized at west, with rows of their own and a table that takes a while."""
+    if not SCRIPT.exists():
+        pytest.skip(f"{SCRIPT} is not there: the Chinook sample database for MySQL")
+    cluster = Cluster(fault_servers, name="filled")
+    cluster.configure(
+        SCHEMAS, schemas=(), both={"ddl": False}, east={"initialize": ["structure", "data"], "ddl": True},
+        initialization={"chunk_rows": 300},
+    )  # fmt: skip
+    for side in ("east", "west"):
+        with cluster.connect(side) as connection:
+            create_accounts(connection, SCHEMAS, "bisync", ddl=True, initialize=True)
+        cluster.sql(side, "GRANT SET_ANY_DEFINER, SYSTEM_USER, ALLOW_NONEXISTENT_DEFINER ON *.* TO bisync@'%'")
+    for schema in SCHEMAS:
+        cluster.sql("west", f"DROP DATABASE IF EXISTS {schema}")
+        cluster.sql("east", f"DROP DATABASE IF EXISTS {schema}")
+        cluster.sql("east", f"CREATE DATABASE {schema}")
+    text = SCRIPT.read_text(encoding="utf-8-sig")
+    run_script(cluster, "east", text[text.index("CREATE TABLE") :])
+    make(cluster.server("east"), "sakila")
+    with cluster.connect("east", database="sakila") as connection, connection.cursor() as cursor:
+        for statement in SAKILA_ROWS:
+            cursor.execute(statement)
+        connection.commit()
+    with cluster.connect("east", database="Chinook") as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE Play (PlayId INT PRIMARY KEY, TrackId INT NOT NULL, Note VARCHAR(60), UNIQUE (Note))")
+        cursor.execute("SET SESSION cte_max_recursion_depth = 1000000")
+        cursor.execute(
+            f"INSERT INTO Play WITH RECURSIVE n AS (SELECT 1 AS k UNION ALL SELECT k + 1 FROM n WHERE k < {LARGE_ROWS})"
+            " SELECT 2 * k, 1 + k % 3000, CONCAT('note ', k) FROM n"
+        )
+        connection.commit()
+    try:
+        yield cluster
+    finally:
+        cluster.kill_all()
+
+
+class Writer(threading.Thread):
+    """A client of east: changes, moves of keys and of unique values, inserts and deletes ahead of the copy and behind it."""
+
+    def __init__(self, cluster: Cluster, seed: int) -> None:
+        super().__init__(name=f"writer {seed}")
+        self._cluster = cluster
+        self._random = random.Random(seed)
+        self._stop_asked = threading.Event()
+        self.transactions = 0
+        self.failure: BaseException | None = None
+
+    def end(self) -> None:
+        """Stop, and raise what went wrong."""
+        self._stop_asked.set()
+        self.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def run(self) -> None:
+        """Write until told to end."""
+        try:
+            with self._cluster.connect("east", database="Chinook") as connection, connection.cursor() as cursor:
+                while not self._stop_asked.wait(0.003):
+                    try:
+                        for _ in range(self._random.randint(1, 3)):
+                            cursor.execute(self._statement())
+                        connection.commit()
+                        self.transactions += 1
+                    except (pymysql.err.IntegrityError, pymysql.err.OperationalError) as error:
+                        if error.args[0] not in (1062, 1205, 1213, 1451, 1452):
+                            raise
+                        connection.rollback()
+        except BaseException as error:  # noqa: BLE001  the test raises it
+            self.failure = error
+
+    def _statement(self) -> str:
+        pick = self._random.randint
+        play, other = 2 * pick(1, LARGE_ROWS), pick(1, 2 * LARGE_ROWS + 1000)
+        track, playlist = pick(1, 3503), pick(1, 18)
+        return self._random.choice(
+            (
+                f"UPDATE Track SET UnitPrice = UnitPrice + 0.01, Composer = UUID() WHERE TrackId = {track}",
+                f"UPDATE PlaylistTrack SET TrackId = {pick(1, 3503)} WHERE PlaylistId = {playlist} AND TrackId = {track}",
+                f"DELETE FROM PlaylistTrack WHERE PlaylistId = {playlist} AND TrackId = {track}",
+                f"INSERT INTO PlaylistTrack VALUES ({playlist}, {track})",
+                f"INSERT INTO Artist VALUES ({pick(-5000, 5000)}, UUID())",
+                f"DELETE FROM Artist WHERE ArtistId = {pick(-5000, 5000)}",
+                f"UPDATE Play SET PlayId = {other} WHERE PlayId = {play}",
+                f"UPDATE Play SET Note = CONCAT('note ', {pick(1, 2 * LARGE_ROWS)}) WHERE PlayId = {play}",
+                f"DELETE FROM Play WHERE PlayId = {play}",
+                f"INSERT INTO Play VALUES ({other}, {track}, UUID())",
+                f"UPDATE sakila.film SET title = UUID() WHERE film_id = {pick(1, 900)}",
+            )
+        )
+
+
+def initialization(cluster: Cluster) -> tuple[str, int]:
+    """The state of the direction, and how many rows are copied."""
+    found = cluster.status()
+    direction = next(each for each in found["directions"] if each["from"] == "east")
+    assert direction["error"] is None, direction["error"]
+    return direction["state"], direction["initialization"]["rows_done"]
+
+
+def kill_one(cluster: Cluster, random: random.Random) -> None:
+    """`kill -9` of one of the processes that `up` has started so far."""
+    said = cluster.status()
+    pids = [process["pid"] for process in said["processes"] if process["pid"] is not None]
+    if pids:
+        with contextlib.suppress(ProcessLookupError):  # it has just been killed, and `status` shows what it said last
+            os.kill(random.choice(pids), signal.SIGKILL)
+
+
+def test_an_empty_target_is_filled_under_writes(cluster: Cluster) -> None:
+    """Equal in structure and bytes by the test's own comparison, with processes killed in the middle; nothing echoes."""
+    writers = [Writer(cluster, seed) for seed in range(3)]
+    kills = random.Random(7)
+    for writer in writers:
+        writer.start()
+    try:
+        began = time.monotonic()
+        cluster["up"].start()
+        for _ in range(KILLS):
+            time.sleep(kills.uniform(*SECONDS_BETWEEN))
+            kill_one(cluster, kills)
+        until(lambda: initialization(cluster)[0] == "syncing", "all is copied", 300, logs=cluster.logs)
+        seconds = time.monotonic() - began
+    finally:
+        for writer in writers:
+            writer.end()
+    cluster.wait(120)
+    print(f"\n{sum(w.transactions for w in writers)} transactions in {seconds:.0f} s, {initialization(cluster)[1]} rows copied")
+    assert assert_equal(cluster, *SCHEMAS) > LARGE_ROWS
+    schemas = [read_schema(cluster, side, list(SCHEMAS)) for side in ("east", "west")]
+    assert schema_differences(*schemas) == []
+    assert carried_unguarded(cluster, "west", SCHEMAS, frozenset()) == []
+    assert enabled_events(cluster, "west", SCHEMAS, frozenset()) == []
+    assert cluster.sql("west", "SELECT COUNT(*) FROM bisync.conflicts WHERE topology = 'filled'") == [(0,)]
+    back = next(each for each in cluster.status()["directions"] if each["from"] == "west")
+    assert back["applied_transactions"] == 0
+    assert cluster["up"].stop() == 0
