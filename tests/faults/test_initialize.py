@@ -14,7 +14,7 @@ import pymysql
 import pytest
 from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
 from faults.compare import assert_equal
-from faults.harness import Cluster, until
+from faults.harness import WORKERS, Cluster, until
 from faults.test_chinook import SCRIPT, run_script
 from sakila.sakila_like import make
 
@@ -145,7 +145,7 @@ def initialization(cluster: Cluster) -> tuple[str, int]:
 def kill_one(cluster: Cluster, random: random.Random) -> None:
     """`kill -9` of one of the processes that `up` has started so far."""
     said = cluster.status()
-    pids = [process["pid"] for process in said["processes"] if process["pid"] is not None]
+    pids = [process["pid"] for process in said["processes"] if process["name"] in WORKERS and process["pid"] is not None]
     if pids:
         with contextlib.suppress(ProcessLookupError):  # it has just been killed, and `status` shows what it said last
             os.kill(random.choice(pids), signal.SIGKILL)
