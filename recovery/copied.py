@@ -1,6 +1,6 @@
 """Which tables of a side that was set back had not got all of their rows from the other side when its backup was made.
 
-Rows that are copied are in no stream. Those that had come since the backup are missing, and the applier copies them again: it goes
+Rows that are copied are in no stream. Those that had come since the backup are missing; the applier copies them again, as it goes
 on where the backup's row of `initialization` stands. So of these tables a row that is changed may be missing, as in a copy.
 """
 
