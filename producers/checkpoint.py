@@ -38,7 +38,7 @@ class Checkpoint:
     prepared: dict[str, Branch] = field(default_factory=dict)  # XA branches that are open there, by XID
     running: dict[int, Running] = field(default_factory=dict)  # statements that an applier has begun, by id in `ddl_log`
     held: tuple[int, ...] = ()  # sequences of the other side's statements that are held there
-    own_gtid: str = ""  # of the last transaction that began here; "": none since the stream began
+    own_gtid: str = ""  # of the last transaction that no applier brings again; "": none since the stream began
     committed_at: int = 0  # of the last transaction that was captured, or when the stream began: microseconds since 1970 UTC
     began: str | None = None  # where the stream began: a GTID set, or file:position; None: an older version has not noted it
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own

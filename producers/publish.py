@@ -276,7 +276,7 @@ class Publisher:
             self._close(head)
             if head.kind == KIND_ROWS and head.origin is None:
                 self._own = self._sequence
-            if head.kind in (KIND_ROWS, KIND_DDL) and head.origin is None:
+            if head.kind in (KIND_ROWS, KIND_DDL) and not (head.origin_transactions and head.origin_sequence):
                 self._own_gtid = head.gtid
         self._committed_at = max(self._committed_at, head.committed_at)
         self._send_back(head)

@@ -20,6 +20,7 @@ from consumers.progress import Progress
 from consumers.refresh import SendBack
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
+from recovery.copied import Copied
 from recovery.marked import Strict
 from recovery.own_ddl import OwnStatements
 from recovery.own_rows import OwnRows
@@ -42,8 +43,9 @@ class OwnChanges:
         *,
         stream: str,
         force: bool,
+        copied: Copied,
     ) -> None:
-        """stream: of the other side. force: what does not fit is overwritten."""
+        """stream: of the other side. force: what does not fit is overwritten. copied: what is still to be, and may be missing."""
         control = Control(connection, topology)
         self._side, self._other = side, topology.other(side)
         self._stream = stream
@@ -51,7 +53,14 @@ class OwnChanges:
         self._standing = standing
         self._conflicts = Strict(control, self._other, side, force=force)
         self._writer = Writer(connection, rows, self._conflicts, SendBack(control))
-        self._tables = AppliedTables(topology, whole_direction(topology, side), SchemaStore(topology, side), describing)
+        self._writer.loading = copied.left
+        self._tables = AppliedTables(
+            topology,
+            whole_direction(topology, side),
+            SchemaStore(topology, side),
+            describing,
+            initializing=copied.lacks,
+        )
         self._statements = OwnStatements(topology, side, control, force=force)
         self._unfinished = Unfinished(self._writer.keep)
         self._group: list[Assembled] = []
@@ -87,12 +96,15 @@ class OwnChanges:
         self._flush()
 
     def _passes(self, record: TransactionRecord) -> bool:
-        """Whether there is nothing to do: the side has it, the applier brought it again, or it changed nothing here."""
+        """Whether there is nothing to do: the side has it, the applier brought it again, or it changed nothing here.
+
+        What is marked as the other side's and is none of its transactions (a repair, an earlier recovery) no applier brings.
+        """
         if record.kind == "ddl":
             return self._standing.has(record.gtid) or self._statements.was_applied(record, self._stream)
         if record.kind != "rows" or self._standing.has(record.gtid):
             return True
-        return record.origin is not None and not self._open and record.origin_sequence <= self._rows.sequence
+        return record.origin_transactions > 0 and not self._open and record.origin_sequence <= self._rows.sequence
 
     def _flush(self) -> None:
         """What waits, in one transaction."""

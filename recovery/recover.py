@@ -39,6 +39,7 @@ from producers.checkpoint import Checkpoint, check_topics, read_checkpoint
 from producers.hanging import settle
 from producers.outbox import Outbox
 from producers.server import check_server, read_server
+from recovery.copied import read_copied
 from recovery.epoch import check_other, go_on
 from recovery.kafka_lists import look, scan, starts
 from recovery.listing import Boundary, Whole, present
@@ -282,6 +283,9 @@ def _apply(topology: Topology, side: str, control: Control, recovery: Recovery, 
         rows = OwnRows(
             Control(connection, topology), other, stream=stream, applied=applied, own_stream=recovery.stream, done=recovery.done
         )
-        changes = OwnChanges(topology, side, connection, describing, rows, recovery.standing, stream=stream, force=force)
+        copied = read_copied(topology, side, control)
+        changes = OwnChanges(
+            topology, side, connection, describing, rows, recovery.standing, stream=stream, force=force, copied=copied
+        )
         changes.apply(pieces(topology, side, part))
         return changes.transactions, changes.overwritten

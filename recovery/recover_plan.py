@@ -86,6 +86,7 @@ def gap(side: str, what: str) -> CheckFailed:
     """The error for what is lost: nothing was written."""
     return CheckFailed(
         f"Kafka does not have all that {side} lacks: {what}; nothing was written",
-        hint="make both sides alike: `bisync-topology verify --repair`; then `bisync-topology init --reset` for both directions",
+        hint="keep writes off; `bisync-topology init --reset` for both directions, start `up`, and `bisync-topology verify "
+        "--repair` makes one side like the other",
         code="event_gap",
     )

@@ -26,6 +26,7 @@ from bisync_topology.barrier import Barriers
 from bisync_topology.control import Control
 from bisync_topology.errors import ApplyError, BisyncError, CheckFailed
 from bisync_topology.ownership import now_us
+from bisync_topology.sides import explained
 from bisync_topology.topology import Topology
 from consumers.conflict import Delete, Insert, Set
 from consumers.statements import Statements
@@ -129,7 +130,7 @@ class Repair:
         if self._back is not None and not arrives(barriers, self._back, _BACK_SECONDS):
             return None
         wanted = actions(here, there, work.plan)
-        in_the_way = list(work.write(wanted)) if wanted.number else []
+        in_the_way = self._written(work, wanted) if wanted.number else []
         if in_the_way:
             keys += in_the_way  # and begin again with them
             return None
@@ -146,6 +147,13 @@ class Repair:
             deleted=len(wanted.delete),
         )
         return wanted.number
+
+    def _written(self, work: _Work, wanted: Actions) -> list[KeyValues]:
+        """See _Work.write. What TO refuses, by a CHECK or a trigger of its own, is an error of this table."""
+        try:
+            return list(work.write(wanted))
+        except pymysql.err.MySQLError as error:
+            raise explained(self._topology, self._to, error) from error
 
     def _mark(self, target: Session) -> None:
         control = Control(target.connection, self._topology)

@@ -396,3 +396,86 @@ def test_structure_and_strays(fault_servers: Sandbox, gtid_mode: str) -> None:
         assert "was not set back" in cluster.command("recover", "west", check=1).stderr
     finally:
         cluster.kill_all()
+
+
+def test_lost_again(fault_servers: Sandbox) -> None:
+    """What is marked as the other side's and is in none of its transactions comes back too: rows that were repaired, and rows of
+    the side's own that an earlier `recover` has brought back, where the same backup is restored once more.
+
+    The applier waits for them, although the side lacks nothing that began there.
+    """
+    cluster = Cluster(fault_servers, name="again")
+    cluster.configure(["crm"])
+    cluster.both("DROP DATABASE IF EXISTS crm", "CREATE DATABASE crm", "CREATE TABLE crm.t (id INT PRIMARY KEY, v VARCHAR(20))")
+    try:
+        cluster.start()
+        cluster.sql("east", "INSERT INTO crm.t VALUES (1, 'repaired'), (2, 'both')")
+        cluster.wait()
+        stop(cluster)
+        with cluster.connect("west") as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_log_bin = 0")
+            cursor.execute("UPDATE crm.t SET v = 'differs' WHERE id = 1")
+        backup = back_up(cluster, "west")
+
+        cluster.start()
+        cluster.command("verify", "--repair", "east", "west")
+        cluster.sql("east", "INSERT INTO crm.t VALUES (3, 'later')")
+        cluster.sql("west", "INSERT INTO crm.t VALUES (4, 'own')")
+        cluster.wait()
+        stop(cluster)
+        restore(cluster, "west", backup)
+        cluster.command("recover", "west")
+        assert not differences(cluster, ["crm"])
+        cluster.start()
+        cluster.wait()
+        stop(cluster)
+
+        restore(cluster, "west", backup)
+        cluster["applier west"].start()
+        assert "lacks changes of its own" in cluster.wait_state("applier west", "waiting")["detail"]["waits_for"]
+        stop(cluster, "applier west")
+        cluster.command("recover", "west")
+        assert not differences(cluster, ["crm"])
+        cluster.start()
+        cluster.sql("east", "UPDATE crm.t SET v = 'after' WHERE id = 4")
+        cluster.wait()
+        assert_equal(cluster, "crm")
+        assert [each["conflicts"] for each in cluster.status(check=0)["directions"]] == [0, 0]
+    finally:
+        cluster.kill_all()
+
+
+@pytest.mark.long
+def test_lost_in_the_middle_of_a_copy(fault_servers: Sandbox) -> None:
+    """The backup was made while rows were being copied into the side: what it changed of later ones comes back, deletes too, and
+    the copy goes on where the backup had it.
+    """
+    cluster = Cluster(fault_servers, name="midway")
+    cluster.configure(["crm"], east={"initialize": ["data"]}, initialization={"chunk_rows": 10})
+    cluster.both("DROP DATABASE IF EXISTS crm", "CREATE DATABASE crm", "CREATE TABLE crm.t (id INT PRIMARY KEY, v VARCHAR(20))")
+    cluster.sql("east", f"INSERT INTO crm.t VALUES {', '.join(f'({number}, 0)' for number in range(1, 101))}")
+    try:
+        cluster.start("producer east", "producer west", "applier east")
+        cluster["applier west"].start("init.before_commit:3")
+        cluster["applier west"].wait_ended()
+        stop(cluster, "producer east", "producer west", "applier east")
+        assert len(cluster.sql("west", "SELECT * FROM crm.t")) == 20
+        backup = back_up(cluster, "west")
+        cluster.start()
+        cluster.until(lambda: len(cluster.sql("west", "SELECT * FROM crm.t")) == 100, "all rows are copied")
+        cluster.sql("west", "UPDATE crm.t SET v = 'own' WHERE id IN (5, 50)")
+        cluster.sql("west", "DELETE FROM crm.t WHERE id IN (6, 60)")
+        cluster.sql("west", "UPDATE crm.t SET id = 700 WHERE id = 70")
+        cluster.sql("east", "UPDATE crm.t SET v = 'theirs' WHERE id IN (8, 80)")
+        cluster.wait()
+        stop(cluster)
+        restore(cluster, "west", backup)
+        cluster.command("recover", "west")
+        assert len(cluster.sql("west", "SELECT * FROM crm.t")) < 100
+        cluster.start()
+        cluster.until(lambda: len(cluster.sql("west", "SELECT * FROM crm.t")) == 98, "the copy has gone on")
+        cluster.wait()
+        assert_equal(cluster, "crm")
+        assert [each["conflicts"] for each in cluster.status(check=0)["directions"]] == [0, 0]
+    finally:
+        cluster.kill_all()

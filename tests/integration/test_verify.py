@@ -295,6 +295,22 @@ def test_what_a_repair_has_in_its_way(syncing: World) -> None:
     assert [each["state"] for each in world.status()["directions"]] == ["syncing", "syncing"]
 
 
+def test_a_row_that_the_target_refuses_is_said_and_the_other_tables_are_repaired(syncing: World) -> None:
+    """A CHECK of the target alone refuses a row: its table says so, and the next one is repaired all the same."""
+    world = syncing
+    for name, check in (("refusing", ", CHECK (n < 10)"), ("taking", "")):
+        world.sql("east", NO_LOG, f"CREATE TABLE {world.db}.{name} (id INT PRIMARY KEY, n INT)")
+        world.sql("west", NO_LOG, f"CREATE TABLE {world.db}.{name} (id INT PRIMARY KEY, n INT{check})")
+        world.sql("east", NO_LOG, f"INSERT INTO {world.db}.{name} VALUES (1, 10)")
+    report = verified(world, f"{world.db}.refusing", f"{world.db}.taking", repair=("east", "west"))
+    refusing, taking = (of(report, f"{world.db}.{name}") for name in ("refusing", "taking"))
+    assert "west" in refusing["not_repaired"] and "refusing_chk_1" in refusing["not_repaired"]
+    assert refusing["repaired"] == 0 and report["equal"] is False
+    assert taking["not_repaired"] is None and taking["repaired"] == 1
+    world.sql("west", NO_LOG, f"DROP TABLE {world.db}.refusing")
+    world.sql("east", NO_LOG, f"DROP TABLE {world.db}.refusing")
+
+
 def test_equal_values_in_another_form_are_equal(syncing: World) -> None:
     """Columns in another order, of another type or character set, documents of another text: the structure differs, no row."""
     world = syncing
