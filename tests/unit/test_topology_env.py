@@ -83,12 +83,14 @@ def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
         (
             "BISYNC_FOO",
             "1",
-            "foo: unknown key; allowed are name, kafka, topics, conflicts, verify, control_schema, sides, directions",
+            "foo: unknown key; allowed are name, kafka, topics, conflicts, verify, initialization, control_schema, sides,"
+            " directions",
         ),
         (
             "BISYNC_",
             "1",
-            "[]: unknown key; allowed are name, kafka, topics, conflicts, verify, control_schema, sides, directions",
+            "[]: unknown key; allowed are name, kafka, topics, conflicts, verify, initialization, control_schema, sides,"
+            " directions",
         ),
         (
             "BISYNC_TOPICS__PARTITIONZ",
