@@ -9,8 +9,8 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from bisync_topology.errors import BisyncError, DirectionFailed
-from bisync_topology.status import FAILED, build, initializes
+from bisync_topology.errors import BisyncError, CheckFailed, DirectionFailed
+from bisync_topology.status import FAILED, PAUSED, build, initializes
 from bisync_topology.status_facts import collect
 from bisync_topology.topology import Topology
 
@@ -58,6 +58,12 @@ class Watch:
             text = f"{failed[0]['from']} to {failed[0]['to']} has failed: {error['message']}"
             self.error = DirectionFailed(text, code=error["code"], hint=error["hint"])
             return True
+        paused = [one for one in status["directions"] if one["state"] == PAUSED and self._initializes(one)]
+        if paused and self._ends:
+            source, target = paused[0]["from"], paused[0]["to"]
+            text = f"{source} to {target} is paused: what it is to initialize is not looked at"
+            self.error = CheckFailed(text, hint=f"`bisync-topology resume {source} {target}`, then `init` again")
+            return True
         left = [one for one in status["directions"] if initializes(self._topology, status, one)]
         if self._bars is not None:
             self._bars.show(status["directions"])
@@ -66,6 +72,9 @@ class Watch:
         if not left and any(one["initialization"]["tables"] for one in status["directions"]):
             log.info("initialized", rows=sum(one["initialization"]["rows_done"] for one in status["directions"]))
         return not left
+
+    def _initializes(self, one: dict[str, Any]) -> bool:
+        return bool(self._topology.direction(one["from"], one["to"]).initialize)
 
     def _say(self, left: list[dict[str, Any]]) -> None:
         self._say_in -= LOOK_SECONDS

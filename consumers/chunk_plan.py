@@ -46,6 +46,8 @@ class Plan:
                 fitting = Table(db=found.db, name=found.name, columns=found.columns, key=found.key)
                 self._sql = ChunkSql(found, plan(fitting, read_table(target(), *name)))
                 self._rows = self._rows_of(source, name)
+                if low is not None and len(low) != len(found.key):  # the key is another one, which the stream will tell
+                    low = None
             with source.cursor(Cursor) as cursor:
                 cursor.execute(self._sql.end(low, self._rows))
                 line = cursor.fetchone()

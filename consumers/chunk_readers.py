@@ -1,7 +1,8 @@
 """The threads that read a direction's chunks at its source, each on a connection of its own.
 
-A chunk, in code order: it is registered; a snapshot is taken; its rows are read; the source's barrier is raised, whose arrival
-in the stream says that the target has everything that the snapshot has. Nothing is locked at the source.
+A chunk, in code order: it is registered; the source's barrier is raised, which ends behind all that is logged by then, since the
+stream may have brought what a snapshot does not see yet; a snapshot is taken; its rows are read; a barrier is raised, whose
+arrival in the stream says that the target has everything that the snapshot has. Nothing is locked at the source.
 
 An outage of the source is waited out here, while what the stream has brought goes on being applied.
 """
@@ -132,9 +133,10 @@ class Readers:
         with self._planning:
             if self._chunks.full:
                 return None
-            made = self._plan
-            if made is None:
-                made = self._plan = self._make_plan()
+            with self._chunks.lock:
+                made = self._plan
+                if made is None:
+                    made = self._plan = self._make_plan()
             chunk = made.next(source, self._describing)
             if chunk is not None:
                 with self._chunks.lock:
@@ -173,6 +175,7 @@ class Readers:
     def _read(self, source: Connection[Any], chunk: Chunk) -> None:
         if chunk.looks:
             self._let_target_arrive(source)
+        self._raise_barrier(source)
         try:
             with source.cursor(Cursor) as cursor:
                 cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")

@@ -1,10 +1,10 @@
 """Ranges of rows on their way from the source to the target, in order, and the keys that the stream touches meanwhile. No client.
 
-A chunk is registered before its snapshot is taken at the source, and put into the target once everything is applied that was
-committed there before a barrier behind the snapshot. Whatever was changed after the snapshot comes in the stream after the
-registration: the keys of such changes are noted, and their rows are as they are to be at the target already, so that the chunk's
-are left out. All other rows of the chunk are at that place in the stream as they were in the snapshot. Keys are compared as exact
-values, never by their order.
+A chunk is registered before its snapshot is taken at the source, which sees all that was logged by then, and put into the target
+once everything is applied that was committed there before a barrier behind the snapshot. Whatever was changed after the snapshot
+comes in the stream after the registration: the keys of such changes are noted, and their rows are as they are to be at the target
+already, so that the chunk's are left out. Its other rows are at that place in the stream as they were in the snapshot.
+Keys are compared as exact values, never by their order.
 
 Chunks are put in the order in which they were made, so that what is copied of a table ends at one key, its frontier.
 """

@@ -253,6 +253,7 @@ class Groups:
         self._passing.committed(total)
         if statement is not None:
             self._structure.written(statement)
+            self._structure_changed()
         self._passed = record.gtid  # CREATE TABLE … SELECT has one for the statement and for its rows
         log.warning("a transaction was skipped", gtid=record.gtid, tables=tables)
 
@@ -283,8 +284,6 @@ class Groups:
         total = self._passing.total(progress)
         self._passing.begin(total, fk_checks=True)
         self._structure.write(outcome)
-        if progress.transactions:
-            self._loading.altered(outcome.event.tables)
         self._writer.commit(total)
         self._passing.committed(total)
         self._structure.written(outcome)

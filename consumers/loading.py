@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 ASK_KEYS = 5000  # that the stream has touched, and of which the server says whether they are of a chunk
 LOOKS = 3  # at rows that differ, each once the source has what the target had written before
+LIST_SECONDS = 10.0  # between two tries to find what is to be copied, while the source is away
 AHEAD = 2  # chunks on their way for each reader
 RETRY_SECONDS = 20.0  # how long a table that does not fit waits for statements that are on their way
 
@@ -78,18 +79,42 @@ class Loading:
         self._described: dict[Name, tuple[object, AppliedTable]] = {}
         self._failing: dict[Name, float] = {}  # since when a table does not fit
         self._wants = Step.DATA in direction.initialize
+        self._list_at: float | None = None  # when the source is asked again for its tables
 
     def begin(self, tables: AppliedTables) -> None:
         """Find what is to be copied, and start to. Raises as a connection to the source does, ApplyError."""
         self._tables = tables
         if self._wants:
-            try:
-                add_tables(self._topology, self._direction, self._control)
-            except (pymysql.err.MySQLError, OSError) as error:
-                if classify(error) is not Category.RECONNECT:
-                    raise
-                log.warning("the source is away: what is known already is gone on with", error=str(error))
+            self._find()
             self._left = self._read_left()
+        self._start()
+
+    def _find(self) -> None:
+        """Note what the source has. Where it is away, and nothing is known yet, that is an outage."""
+        self._list_at = None
+        try:
+            add_tables(self._topology, self._direction, self._control)
+        except (pymysql.err.MySQLError, OSError) as error:
+            known = read_tables(self._control, self._direction.from_, self._direction.to)
+            self._control.connection.commit()
+            if classify(error) is not Category.RECONNECT or not known:
+                raise
+            log.warning("the source is away: what is known already is gone on with", error=str(error))
+            self._list_at = time.monotonic() + LIST_SECONDS
+
+    def _list_when_due(self) -> None:
+        if self._list_at is None or time.monotonic() < self._list_at:
+            return
+        self._find()
+        if self._list_at is None:
+            self._tables.forget()  # rows of some may be missing now
+            if self._readers is not None:
+                self.structure_changed()
+            else:
+                self._left = self._read_left()
+                self._start()
+
+    def _start(self) -> None:
         self._writer.loading = bool(self._left)
         if self._left:
             log.info("copying rows", tables=len(self._left), direction=str(self._direction))
@@ -128,23 +153,26 @@ class Loading:
             if record.barrier:
                 self._chunks.passed(record.barrier)
 
-    def altered(self, tables: Iterable[str]) -> None:
-        """A statement of the source on these tables is applied: to be called in the transaction that says so.
+    def altered(self, tables: Iterable[str], at_its_place: bool) -> None:
+        """A statement of the source on these tables is judged: to be called in the transaction that says so.
 
-        One that is not copied yet begins anew, as its key may be another one, and under another name. What is made of
-        statements alone has all its rows from the stream.
+        One that is not copied yet begins anew, as its key may be another one, and under another name, which may have been
+        another table's. at_its_place: it is applied there; what it makes of others has all its rows from the stream.
         """
         if not self._wants:
             return
         scope = Scope(self._direction.objects, control_schema=self._topology.control_schema)
         named = [name for table in tables for name in splits(table) if scope.includes(*name)]
-        state = WAITING if any(name in self._left for name in named) else DONE
+        left = any(name in self._left for name in named)
         where = (self._topology.name, self._direction.from_, self._direction.to)
         for name in named:
-            if name in self._left:
+            if copied_elsewhere(self._topology, self._direction, *name) is not None:
+                continue
+            if left:
                 self._control.execute("begin_initialization", *where, *name)
-            elif copied_elsewhere(self._topology, self._direction, *name) is None:
-                self._control.execute("add_initialization", *where, *name, state, 0)
+                self._control.execute("add_initialization", *where, *name, WAITING, 0)
+            elif at_its_place:
+                self._control.execute("add_initialization", *where, *name, DONE, 0)
 
     def structure_changed(self) -> None:
         """Tables have changed here: what was read before may not fit, nor may what is known of them."""
@@ -170,6 +198,7 @@ class Loading:
 
         Raises ConflictStop, ApplyError where the direction has to stop, pymysql.err.MySQLError for an outage.
         """
+        self._list_when_due()
         if self._readers is None:
             return
         if self._readers.failure is not None:

@@ -138,6 +138,7 @@ class ApplierProcess:
             connection.query(JUDGING_STATEMENT)
         writer = Writer(connection, rows, conflicts, SendBack(control), self._refusals)
         passing = Passing(writer, assembler, fetcher.commit)
+        loading = self._loading = Loading(self.topology, self.direction, control, writer, passing, stream)
         structure = Structure(
             self.topology,
             self.direction,
@@ -147,13 +148,13 @@ class ApplierProcess:
             self.stop,
             stream=stream,
             initialized=initialized,
+            altered=loading.altered,
             keep_alive=writer.keep_alive,
             halted=self._halted,
         )
         own = self._own
         own.begin()
         self._assign_own(fetcher, own)
-        loading = self._loading = Loading(self.topology, self.direction, control, writer, passing, stream)
         tables = AppliedTables(
             self.topology,
             self.direction,

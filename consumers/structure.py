@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,10 +91,11 @@ class Structure:
         *,
         stream: str,
         initialized: Initialized,
+        altered: Callable[[Iterable[str], bool], None],
         keep_alive: Callable[[], None],
         halted: Callable[[], bool],
     ) -> None:
-        """initialized: what of the stream is at the target already.
+        """initialized: what of the stream is at the target already. altered: see Loading.altered.
 
         keep_alive: for the connection of `control` while a statement runs in another one. halted: the applier is to stop."""
         self._topology = topology
@@ -105,6 +106,7 @@ class Structure:
         self._stop = stop
         self._stream = stream
         self._initialized = initialized
+        self._altered = altered
         self._keep_alive = keep_alive
         self._halted = halted
         self._mysql = topology.sides[direction.to].mysql
@@ -170,9 +172,10 @@ class Structure:
                 why = f"{why}; whether it was run before is not known: {words(error)}"
         return Outcome(event=event, sequence=record.sequence, gtid=record.gtid, verdict=Verdict(state=state, why=why))
 
-    def write(self, outcome: Outcome) -> None:
-        """Put it on record, in the transaction that is open."""
+    def write(self, outcome: Outcome, *, late: bool = False) -> None:
+        """Put it on record, in the transaction that is open. late: its place in the stream is passed."""
         verdict, event = outcome.verdict, outcome.event
+        self._altered(event.tables, verdict.state is State.APPLIED and not late)
         self._write(outcome, encode_ddl(event) if verdict.state is State.HELD else None, None, None)
         failpoints.reach("applier.ddl_before_done")
 
@@ -207,7 +210,7 @@ class Structure:
                     )
                     outcome = _outcome(held, self._run(held.event, held.sequence, held.gtid, run, session))
             self._rows.hold()
-            self.write(outcome)
+            self.write(outcome, late=True)
             self._control.connection.commit()
             self.written(outcome)
         return bool(decided)

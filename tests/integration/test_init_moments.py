@@ -1,0 +1,152 @@
+"""What may come at a bad moment of a copy: a commit logged and not seen yet, another key or name, an outage, a pause."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pymysql.err
+import pytest
+from test_data_init import copied, ended, equal, make, numbers
+from topologies import World
+from topologies import eventually as soon
+
+from bisync_topology.control import Control
+from bisync_topology.initialization import WAITING, read_tables
+from bisync_topology.mysql import connect
+from bisync_topology.topology_file import load
+from consumers import loading
+from sandbox.accounts import create_accounts
+from sandbox.instances import Sandbox
+
+pytestmark = pytest.mark.servers
+
+eventually = partial(soon, seconds=240)
+
+
+@pytest.fixture(scope="module")
+def world(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A topology that copies from east to west, in small chunks, one after the other."""
+    world = World(servers, tmp_path_factory.mktemp("init-moments"))
+    world.topology["directions"][0] |= {"initialize": ["data"], "ddl": True}
+    for server in world.sides.values():
+        with server.connect() as connection:
+            create_accounts(connection, world.databases, world.control, world.user, "secret", ddl=True)
+    world.topology["initialization"] = {"chunk_rows": 30, "readers": 1}
+    yield world
+    world.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_behind_a_test(world: World) -> Iterator[None]:
+    yield
+    world.end_all()
+
+
+def begun(world: World, name: str) -> bool:
+    """Whether rows of a table are copied, and not all of them."""
+    asked = f"SELECT rows_done FROM {world.control}.initialization WHERE object_name = '{name}' AND state = 'copying'"
+    there = f"SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{world.control}' AND TABLE_NAME = 'initialization'"
+    return bool(world.sql("west", there)) and bool(world.sql("west", asked))
+
+
+def test_a_commit_that_is_logged_before_it_is_seen(world: World) -> None:
+    """A source that waits for replicas has a commit in its log, which the target follows, seconds before any snapshot has it."""
+    table = make(world, "late", "id INT PRIMARY KEY, v INT", numbers(60, "{n}, 0"))
+    world.topology["initialization"]["max_rows_per_second"] = 4
+    up = world.start("up")
+    eventually(lambda: begun(world, "late"), world.said)
+    try:
+        world.sql(
+            "east",
+            "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'",
+            "SET GLOBAL rpl_semi_sync_source_timeout = 10000, GLOBAL rpl_semi_sync_source_enabled = ON",
+        )
+        both = f"DELETE FROM {table} WHERE id = 40", f"UPDATE {table} SET v = 1 WHERE id = 1"
+        client = threading.Thread(target=world.sql, args=("east", "BEGIN", *both, "COMMIT"))
+        client.start()
+        eventually(lambda: world.sql("west", f"SELECT v FROM {table} WHERE id = 1") == ((1,),), world.said)
+        client.join()
+    finally:
+        world.sql("east", "SET GLOBAL rpl_semi_sync_source_enabled = OFF", "UNINSTALL PLUGIN rpl_semi_sync_source")
+    copied(world)
+    equal(world, "late")
+    assert world.direction()["conflicts"] == 0
+    ended(up)
+
+
+def test_another_key_and_another_name(world: World) -> None:
+    """Up to where rows are there is said of a key that the table has no more; a table takes the place of one that is copied."""
+    make(world, "a_report", "id INT PRIMARY KEY, v INT", numbers(3, "{n}, 0"))
+    make(world, "b_keyed", "id INT PRIMARY KEY, v INT NOT NULL", numbers(100, "{n}, {n} % 7"))
+    make(world, "c_new", "id INT PRIMARY KEY, v INT", numbers(100, "{n}, 1"))
+    world.topology["initialization"]["max_rows_per_second"] = 40
+    up = world.start("up")
+    eventually(lambda: begun(world, "b_keyed"), world.said)
+    ended(up)
+    world.sql("east", f"ALTER TABLE {world.db}.b_keyed DROP PRIMARY KEY, ADD PRIMARY KEY (v, id)")
+    before = len(world.said())
+    up = world.start("up")
+    eventually(lambda: begun(world, "c_new"), world.said)
+    world.sql("east", f"USE {world.db}", "RENAME TABLE a_report TO d_old, c_new TO a_report")
+    copied(world)
+    equal(world, "a_report", "b_keyed", "d_old")
+    assert world.sql("west", f"SELECT COUNT(*) FROM {world.db}.a_report") == ((100,),)
+    assert "applier west ended" not in world.said()[before:]
+    ended(up)
+
+
+def test_init_while_a_direction_is_paused(world: World) -> None:
+    """It does not say that all is done, where nobody has looked."""
+    make(world, "unseen", "id INT PRIMARY KEY", numbers(3, "{n}"))
+    world.run("pause", "east", "west")
+    said = world.run("init", expect=1, seconds=300)
+    assert "east to west is paused" in said
+    world.run("resume", "east", "west")
+    world.run("init", seconds=300)
+    equal(world, "unseen")
+
+
+def test_a_source_that_is_away_when_tables_are_looked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken for copied: a first start waits for it, another one goes on with what is known, and looks again."""
+    topology = load(world.file, {})
+    west, east = topology.sides["west"].mysql, topology.sides["east"].mysql
+    away = topology.model_copy(
+        update={"sides": {**topology.sides, "east": topology.sides["east"].model_copy(update={"mysql": _nobody(east)})}}
+    )
+    with connect(west, autocommit=False) as connection:
+        control = Control(connection, topology)
+        control.create()
+        control.execute("delete_initialization", topology.name, "east", "west")
+        connection.commit()
+        make(world, "new_one", "id INT PRIMARY KEY", numbers(3, "{n}"))
+        with pytest.raises(pymysql.err.OperationalError):
+            _loading(away, control).begin(cast("Any", None))
+        control.execute("add_initialization", topology.name, "east", "west", world.db, "known", "done", 0)
+        connection.commit()
+        monkeypatch.setattr(loading, "LIST_SECONDS", 0.0)
+        one = _loading(away, control)
+        forgotten: list[bool] = []
+        one.begin(cast("Any", SimpleNamespace(forget=lambda: forgotten.append(True))))
+        assert not one.active
+        one._topology = topology
+        one.put()
+        assert one.active
+        assert one.includes(world.db, "new_one")
+        assert forgotten
+        one.close()
+        states = {table.name[1]: table.state for table in read_tables(control, "east", "west")}
+        assert states["new_one"] == WAITING
+        connection.commit()
+
+
+def _nobody(mysql: Any) -> Any:
+    return mysql.model_copy(update={"port": 1})
+
+
+def _loading(topology: Any, control: Control) -> loading.Loading:
+    direction = topology.direction("east", "west")
+    return loading.Loading(topology, direction, control, cast("Any", SimpleNamespace()), cast("Any", None), "stream")
