@@ -23,6 +23,12 @@ _ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
 _TOO_FEW_BROKERS = "INVALID_REPLICATION_FACTOR"  # said by one that is stopping too, and while others of a cluster are away
 
 
+def transaction_settings(topology: Topology, timeout_ms: int) -> dict[str, Any]:
+    """How long a producer's transaction may last where the file does not say it; a socket's time-out has to be shorter."""
+    timeout = int(topology.kafka.get("transaction.timeout.ms", timeout_ms))
+    return {"transaction.timeout.ms": timeout_ms, "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2)}
+
+
 def client_settings(topology: Topology, more: Mapping[str, str | int | bool] | None = None) -> dict[str, Any]:
     """librdkafka properties: ours first, so that the user's win; nothing is logged by the client itself."""
     ours: dict[str, str | int | bool] = {

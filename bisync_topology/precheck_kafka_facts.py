@@ -167,7 +167,7 @@ def _transactions(topology: Topology, used: frozenset[str]) -> tuple[tuple[list[
 
 
 def _tried(topology: Topology, identity: str) -> KafkaError | None:
-    settings: dict[str, str | int | bool] = {"transactional.id": identity, "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS}
+    settings = {"transactional.id": identity, **kafka.transaction_settings(topology, TRANSACTION_TIMEOUT_MS)}
     producer = Producer(kafka.client_settings(topology, settings))
     try:
         producer.init_transactions(TRANSACTION_SECONDS)

@@ -16,7 +16,6 @@ from bisync_topology import failpoints
 from bisync_topology.error_table import BROKER
 from bisync_topology.errors import Unreachable, Where
 from bisync_topology.kafka import (
-    LINK_TIMEOUT_MS,
     Pulse,
     admin,
     client_settings,
@@ -27,6 +26,7 @@ from bisync_topology.kafka import (
     existing_topics,
     rule_of,
     topic_ids,
+    transaction_settings,
 )
 from bisync_topology.kafka_access import TOPIC, TRANSACTIONAL_ID, WRITE, Access, denied, is_denied, producer_id
 from bisync_topology.restarts import Backoff
@@ -79,8 +79,7 @@ class Outbox:
         timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         settings: dict[str, Any] = {
             "transactional.id": self._id,
-            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
-            "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2),  # the client wants it shorter than a transaction's
+            **transaction_settings(topology, TRANSACTION_TIMEOUT_MS),
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
