@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import structlog
@@ -29,7 +30,7 @@ from bisync_topology.worker import is_halted, run_worker
 from consumers.apply import Writer
 from consumers.assemble import Assembler
 from consumers.consume import Fetcher
-from consumers.gap_watch import GapWatch
+from consumers.feed import Feed
 from consumers.groups import GROUP_PIECES, Groups
 from consumers.loading import Loading
 from consumers.orphans import Refusals
@@ -243,8 +244,7 @@ class ApplierProcess:
         retention: Retention,
         own: OwnStatements,
     ) -> None:
-        decode = transaction_decoder()
-        gaps = GapWatch(fetcher, assembler, self._list)
+        feed = Feed(fetcher, assembler, self._list, partial(self._record, transaction_decoder()))
         while True:
             if not self.ownership.held:
                 self.ownership.check()
@@ -255,15 +255,7 @@ class ApplierProcess:
                 fetcher.commit_ends()
                 self._assign_own(fetcher, own)
             groups.own(fetched.pop(own.partition, ()))
-            listed = fetched.pop(self._list, None)
-            if listed is not None:
-                assembler.add_list([(offset, self._record(decode, offset, value)) for offset, value in listed])
-                gaps.list_end = listed[-1][0] + 1
-                first_named = assembler.unassigned  # a topic is read from its beginning when the list first names it
-                fetcher.assign((partition, 0) for partition in first_named)
-                assembler.assigned(first_named)
-            for partition, records in fetched.items():
-                assembler.add_events(partition, records)
+            feed.add(fetched)
             while pieces := assembler.take(GROUP_PIECES):
                 groups.apply(pieces)
                 if self._halted() and groups.between:
@@ -273,7 +265,7 @@ class ApplierProcess:
                 return
             groups.load()
             fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
-            gaps.look()
+            feed.look()
             groups.write_progress_when_due()
             if groups.between:
                 groups.act_when_due()

@@ -9,7 +9,7 @@ from bisync_topology.errors import ApplyError, CheckFailed
 from bisync_topology.topology import Topology
 from consumers.assemble import Assembled, Assembler
 from consumers.consume import Fetcher
-from consumers.gap_watch import GapWatch
+from consumers.feed import Feed
 from schemas.list_records import transaction_decoder
 from schemas.topics import transactions_topic
 
@@ -47,20 +47,12 @@ def pieces(topology: Topology, side: str, part: Part) -> Iterator[Assembled]:
             list_topic=listed[0], source_side=side, own_side="", stream=part.stream, applied_sequence=part.first - 1
         )
         assembler.assigned(positions)
-        gaps = GapWatch(fetcher, assembler, listed)
+        feed = Feed(fetcher, assembler, listed, lambda _, value: decode(value))
         while True:
             fetched = fetcher.fetch(_POLL_SECONDS)
             if not fetched:
                 fetcher.check()
-            records = fetched.pop(listed, None)
-            if records is not None:
-                assembler.add_list((offset, decode(value)) for offset, value in records)
-                gaps.list_end = records[-1][0] + 1
-                named = assembler.unassigned
-                fetcher.assign((partition, 0) for partition in named)
-                assembler.assigned(named)
-            for partition, values in fetched.items():
-                assembler.add_events(partition, values)
+            feed.add(fetched)
             while taken := assembler.take(_TAKEN):
                 for piece in taken:
                     if piece.record.sequence > part.last:
@@ -69,7 +61,7 @@ def pieces(topology: Topology, side: str, part: Part) -> Iterator[Assembled]:
                     if piece.record.last and piece.record.sequence == part.last:
                         return
             fetcher.hold_back(assembler.buffered(), assembler.waiting_bytes, assembler.needs())
-            gaps.look()
+            feed.look()
     except ApplyError as error:
         if error.code not in _GAPS:
             raise
