@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bisync_topology.errors import BisyncError, CheckFailed, DirectionFailed, Unreachable
-from bisync_topology.ownership import Wanted, now_us
+from bisync_topology.ownership import Wanted
 from bisync_topology.scope import policies
-from bisync_topology.sides import SideControl, connect_control, direction_rows, never_ran
+from bisync_topology.sides import SideControl, connect_control, direction_rows, raise_barrier
 from bisync_topology.topology import Topology
 
 STEP_SECONDS = 0.05
@@ -110,17 +110,9 @@ class Barriers:
         return {key: Reached(barrier=barriers.get(key, 0), rows=tuple(rows[side][key] for side in key)) for key in keys}
 
     def raise_barriers(self, keys: Iterable[Key]) -> dict[Key, int]:
-        """Raise every source's number; gives what each direction must come to.
-
-        Read back, it may be another call's later number: that one comes behind ours in the list, and waiting for it is right too.
-        """
-        numbers: dict[str, int] = {}
+        """Raise every source's number; gives what each direction must come to."""
         keys = list(keys)
-        for side in dict.fromkeys(source for source, _ in keys):
-            control = self._control(side)
-            if not control.matched("raise_barrier", now_us(), self.topology.name, side):
-                raise never_ran(self.topology, side)
-            numbers[side] = int(control.execute("read_barrier", self.topology.name, side)[0][0])
+        numbers = {side: raise_barrier(self._control(side), side) for side in dict.fromkeys(source for source, _ in keys)}
         return {key: numbers[key[0]] for key in keys}
 
     def close(self) -> None:

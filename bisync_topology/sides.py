@@ -12,7 +12,7 @@ from pymysql.connections import Connection
 from bisync_topology.control import Control
 from bisync_topology.errors import BisyncError, CheckFailed, Unreachable, UsageError, rule_for, words
 from bisync_topology.mysql import connect
-from bisync_topology.ownership import Wanted, read_wanted, waits_out
+from bisync_topology.ownership import Wanted, now_us, read_wanted, waits_out
 from bisync_topology.topology import Topology
 
 UNKNOWN_COLUMN = 1054
@@ -107,6 +107,16 @@ def never_ran(topology: Topology, side: str) -> CheckFailed:
         hint="`bisync-topology up` first",
         code="never_ran",
     )
+
+
+def raise_barrier(control: Control, side: str) -> int:
+    """Raise a side's barrier, whose commit its producer lists; gives its number. Raises CheckFailed where nothing has run yet.
+
+    Read back, it may be another caller's later number: that one comes behind ours in the list, and waiting for it is right too.
+    """
+    if not control.matched("raise_barrier", now_us(), control.topology.name, side):
+        raise never_ran(control.topology, side)
+    return int(control.execute("read_barrier", control.topology.name, side)[0][0])
 
 
 def direction_rows(control: SideControl) -> dict[tuple[str, str], Wanted]:

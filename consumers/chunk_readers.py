@@ -23,7 +23,7 @@ from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import Category, classify
 from bisync_topology.mysql import connect, interrupt
-from bisync_topology.ownership import now_us
+from bisync_topology.sides import raise_barrier
 from bisync_topology.topology import Direction, Topology
 from consumers.chunk_plan import CHANGED, GONE, Plan
 from consumers.chunk_rows import FAST_BYTES, read_rows
@@ -163,9 +163,7 @@ class Readers:
         """Wait until the source has what the target has written up to now, if that comes soon: it may be paused, or away."""
         target, until = self._direction.to, time.monotonic() + ARRIVE_SECONDS
         with self._planning:
-            at_target = Control(self._describing(), self._topology)
-            at_target.execute("raise_barrier", now_us(), self._topology.name, target)
-            barrier = int(at_target.execute("read_barrier", self._topology.name, target)[0][0])
+            barrier = raise_barrier(Control(self._describing(), self._topology), target)
         at_source = Control(source, self._topology)
         while time.monotonic() < until and not self._stop.wait(0.05):
             rows = at_source.execute("read_applied", self._topology.name)
@@ -206,7 +204,6 @@ class Readers:
             chunk.raised_at, chunk.barrier = raised_at, barrier
 
     def _raise_barrier(self, source: Connection[Any]) -> tuple[int, float]:
-        """Gives its number, and when. Read back, it may be another one's later number: behind ours, and right too."""
-        control, at = Control(source, self._topology), time.monotonic()
-        control.execute("raise_barrier", now_us(), self._topology.name, self._direction.from_)
-        return int(control.execute("read_barrier", self._topology.name, self._direction.from_)[0][0]), at
+        """Gives its number, and when."""
+        at = time.monotonic()
+        return raise_barrier(Control(source, self._topology), self._direction.from_), at

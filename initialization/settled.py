@@ -16,8 +16,7 @@ from bisync_topology.control import Control
 from bisync_topology.ddl import Category, read_statement
 from bisync_topology.errors import ApplyError, Where
 from bisync_topology.mysql import connect
-from bisync_topology.ownership import now_us
-from bisync_topology.sides import never_ran
+from bisync_topology.sides import raise_barrier
 from bisync_topology.sql_modes import read_as
 from bisync_topology.topology import Topology
 from initialization.catalog import Reading, read_catalog
@@ -43,14 +42,14 @@ def read_settled(topology: Topology, reading: Reading, watch: Callable[[], None]
         for _ in range(_TRIES):
             watch()
             since = log_end(connection)
-            _raise_barrier(control, side)  # whatever is logged before it is done, and will be seen
+            raise_barrier(control, side)  # whatever is logged before it is done, and will be seen
             try:
                 catalog = read_catalog(mysql, reading)
             except pymysql.err.MySQLError as error:
                 if not error.args or error.args[0] not in _GONE:
                     raise
                 continue
-            barrier = _raise_barrier(control, side)
+            barrier = raise_barrier(control, side)
             if not _changes(topology, reading, charsets, since, log_end(connection)):
                 return catalog, barrier
     raise ApplyError(
@@ -59,13 +58,6 @@ def read_settled(topology: Topology, reading: Reading, watch: Callable[[], None]
         hint=f"hold back changes of structure at {side} for a moment, then `resume`",
         where=Where(side=side),
     )
-
-
-def _raise_barrier(control: Control, side: str) -> int:
-    """Read back, it may be somebody else's later one, which is right too."""
-    if not control.matched("raise_barrier", now_us(), control.topology.name, side):
-        raise never_ran(control.topology, side)
-    return int(control.execute("read_barrier", control.topology.name, side)[0][0])
 
 
 def _changes(topology: Topology, reading: Reading, charsets: dict[int, str], since: Place, until: Place) -> bool:
