@@ -10,7 +10,7 @@ from pymysql.connections import Connection
 
 from bisync_topology.grants import quote
 from bisync_topology.precheck_seen import ColumnFacts, Definer, Name, Reference, TableFacts
-from bisync_topology.scope import Scope
+from bisync_topology.scope import UnionScope, like_any
 from bisync_topology.topology import Direction, Topology
 
 _TABLES = "SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_TYPE FROM information_schema.TABLES WHERE {where}"
@@ -41,12 +41,10 @@ class Carried:
 
     def __init__(self, connection: Connection[Any], topology: Topology) -> None:
         self._connection = connection
-        self._scopes = [Scope(each.objects, control_schema=topology.control_schema) for each in topology.directions]
-        self._likes = list(dict.fromkeys(pattern.like() for scope in self._scopes for pattern in scope.databases()))
+        scope = UnionScope(topology.directions, control_schema=topology.control_schema)
+        self._likes = scope.likes()
         self._kinds: dict[Name, tuple[str, str]] = {
-            (db, name): (str(engine), kind)
-            for db, name, engine, kind in self._ask(_TABLES)
-            if any(scope.includes(db, name) for scope in self._scopes)
+            (db, name): (str(engine), kind) for db, name, engine, kind in self._ask(_TABLES) if scope.includes(db, name)
         }
 
     def views(self) -> frozenset[Name]:
@@ -134,9 +132,8 @@ class Carried:
 
     def _ask(self, statement: str, column: str = "TABLE_SCHEMA") -> tuple[tuple[Any, ...], ...]:
         """Rows of databases that can hold tables in scope: wider than the scope."""
-        where = f"({' OR '.join([f'{column} LIKE %s'] * len(self._likes))})"
         with self._connection.cursor() as cursor:
-            cursor.execute(statement.format(where=where), self._likes)
+            cursor.execute(statement.format(where=like_any(column, self._likes)), self._likes)
             return tuple(cursor.fetchall())
 
 
@@ -153,11 +150,11 @@ def filled(
     connection: Connection[Any], topology: Topology, directions: Iterable[Direction], tables: Iterable[Name]
 ) -> frozenset[Name]:
     """Tables of some directions that have rows. One that the account may not read is left out, which is an item of its own."""
-    scopes = [Scope(each.objects, control_schema=topology.control_schema) for each in directions]
+    scope = UnionScope(directions, control_schema=topology.control_schema)
     found = set()
     with connection.cursor() as cursor:
         for db, name in tables:
-            if not any(scope.includes(db, name) for scope in scopes):
+            if not scope.includes(db, name):
                 continue
             try:
                 cursor.execute(f"SELECT 1 FROM {quote(db)}.{quote(name)} LIMIT 1")

@@ -4,7 +4,7 @@ The same answers are needed by the applier for each event, by initialization and
 handling for each statement, so they are given in one place. The grammar of entries is in `object_patterns.py`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bisync_topology.object_patterns import NamePattern, parse
@@ -54,6 +54,10 @@ class Scope:
         """
         return tuple(dict.fromkeys(pattern.database for pattern in self._included))
 
+    def likes(self) -> tuple[str, ...]:
+        """Give them as patterns of LIKE."""
+        return tuple(pattern.like() for pattern in self.databases())
+
     def _decide(self, database: str, table: str) -> bool:
         return (
             self._may_hold_tables(database)
@@ -73,7 +77,7 @@ def splits(full_name: str) -> Iterator[tuple[str, str]]:
 
 
 class UnionScope:
-    """The tables that any of several directions carries: what a producer publishes."""
+    """The tables that any of several directions carries, as what a producer publishes."""
 
     def __init__(self, directions: Iterable[Direction], *, control_schema: str) -> None:
         self._scopes = [Scope(direction.objects, control_schema=control_schema) for direction in directions]
@@ -85,6 +89,15 @@ class UnionScope:
     def includes_database(self, database: str) -> bool:
         """Tell whether one of the directions carries the database as a whole."""
         return any(scope.includes_database(database) for scope in self._scopes)
+
+    def likes(self) -> tuple[str, ...]:
+        """See Scope.likes."""
+        return tuple(dict.fromkeys(like for scope in self._scopes for like in scope.likes()))
+
+
+def like_any(column: str, likes: Sequence[str]) -> str:
+    """A condition that takes `likes` as its arguments: the column is like one of them."""
+    return f"({' OR '.join([f'{column} LIKE %s'] * len(likes))})"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pymysql.connections import Connection
 
-from bisync_topology.scope import Scope
+from bisync_topology.scope import UnionScope, like_any
 from bisync_topology.topology import Topology
 from bisync_topology.triggers import Trigger
 
@@ -28,16 +28,16 @@ def read_triggers(connection: Connection[Any], topology: Topology, side: str) ->
 
     Strings of a body have lost the introducers of their character sets: who makes one again reads it by SHOW CREATE TRIGGER.
     """
-    scopes = [Scope(each.objects, control_schema=topology.control_schema) for each in topology.directions_into(side)]
-    likes = list(dict.fromkeys(pattern.like() for scope in scopes for pattern in scope.databases()))
+    scope = UnionScope(topology.directions_into(side), control_schema=topology.control_schema)
+    likes = scope.likes()
     if not likes:
         return ()
-    return tuple(each for each in triggers_of(connection, likes) if any(scope.includes(each.db, each.table) for scope in scopes))
+    return tuple(each for each in triggers_of(connection, likes) if scope.includes(each.db, each.table))
 
 
 def triggers_of(connection: Connection[Any], likes: Sequence[str]) -> list[Trigger]:
     """Those of the databases that patterns of LIKE match, in order; else as `read_triggers`."""
-    return _rows(connection, " OR ".join(["TRIGGER_SCHEMA LIKE %s"] * len(likes)), *likes)
+    return _rows(connection, like_any("TRIGGER_SCHEMA", likes), *likes)
 
 
 def read_trigger(connection: Connection[Any], db: str, name: str) -> Trigger | None:

@@ -25,7 +25,7 @@ from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import Category, ConflictStop, classify, rule_for
 from bisync_topology.initialization import COPYING, DONE, GONE, LEFT, WAITING, copied_elsewhere, read_tables
-from bisync_topology.scope import Scope, splits
+from bisync_topology.scope import Scope, UnionScope, splits
 from bisync_topology.topology import Direction, Step, Topology
 from consumers.apply import Writer, refused
 from consumers.changes import Change
@@ -300,11 +300,8 @@ class Loading:
 
     def _goes_back(self, chunk: Chunk) -> bool:
         """Whether what the target writes to a table is carried to the source."""
-        scopes = [
-            Scope(other.objects, control_schema=self._topology.control_schema)
-            for other in self._topology.directions_from(self._direction.to)
-        ]
-        return any(scope.includes(*chunk.table) for scope in scopes)
+        back = UnionScope(self._topology.directions_from(self._direction.to), control_schema=self._topology.control_schema)
+        return back.includes(*chunk.table)
 
     def _kept(self, table: AppliedTable, row: Row) -> Row:
         """A row with its long values in the target's session."""

@@ -17,7 +17,7 @@ from pymysql.connections import Connection
 from bisync_topology.errors import ApplyError, Where
 from bisync_topology.grants import Grants, grant, quote
 from bisync_topology.mysql import connect
-from bisync_topology.scope import Scope
+from bisync_topology.scope import Scope, like_any
 from bisync_topology.topology import MySQL
 from bisync_topology.trigger_facts import triggers_of
 from initialization.definitions import Definition, Kind, Name
@@ -77,7 +77,7 @@ class _Catalog:
         yield self._wanted(self._rows("ROUTINES", "ROUTINE_SCHEMA", columns), lambda row: Kind(row["ROUTINE_TYPE"].lower()))
         columns = "EVENT_SCHEMA AS db, EVENT_NAME AS name, EVENT_COMMENT AS comment, DEFINER, CREATED"
         yield self._wanted(self._rows("EVENTS", "EVENT_SCHEMA", columns), lambda row: Kind.EVENT)
-        triggers = triggers_of(self._connection, self._likes())
+        triggers = triggers_of(self._connection, self._reading.scope.likes())
         yield self._wanted([{"db": each.db, "name": each.name, "trigger": each} for each in triggers], lambda row: Kind.TRIGGER)
 
     def read(self, rows: Iterable[dict[str, Any]]) -> Iterator[Definition | None]:
@@ -163,15 +163,11 @@ class _Catalog:
         return [row for row in named if self._reading.wants(row["object"])]
 
     def _rows(self, table: str, column: str, columns: str) -> list[dict[str, Any]]:
-        likes = self._likes()
+        likes = self._reading.scope.likes()
         with self._connection.cursor() as cursor:
-            where = " OR ".join([f"{column} LIKE %s"] * len(likes))
-            cursor.execute(f"SELECT {columns} FROM information_schema.{table} WHERE {where}", likes)
+            cursor.execute(f"SELECT {columns} FROM information_schema.{table} WHERE {like_any(column, likes)}", likes)
             names = [each[0] for each in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def _likes(self) -> list[str]:
-        return [pattern.like() for pattern in self._reading.scope.databases()]
 
     def _lost(self, db: str, collation: str) -> str | None:
         return None if self._collations.get(db) in (None, collation) else collation

@@ -31,7 +31,7 @@ from bisync_topology.mysql import connect
 from bisync_topology.ownership import Report, now_us
 from bisync_topology.reset import owned
 from bisync_topology.restarts import Backoff
-from bisync_topology.scope import Scope
+from bisync_topology.scope import Scope, UnionScope
 from bisync_topology.sides import SideControl, check_sides
 from bisync_topology.topology import Topology
 from consumers.target import SESSION_STATEMENTS, STRUCTURE_STATEMENTS
@@ -254,11 +254,11 @@ def _begin(
 def _check_scope(topology: Topology, side: str, connection: Connection[Any]) -> None:
     """Raise CheckFailed where tables are carried into the side that it does not send: its stream does not hold them."""
     sent = Scope(whole_direction(topology, side).objects, control_schema=topology.control_schema)
-    into = [Scope(each.objects, control_schema=topology.control_schema) for each in topology.directions_into(side)]
+    into = UnionScope(topology.directions_into(side), control_schema=topology.control_schema)
     with connection.cursor() as cursor:
         cursor.execute(_TABLES)
         tables = cursor.fetchall()
-    missing = [f"{db}.{name}" for db, name in tables if any(s.includes(db, name) for s in into) and not sent.includes(db, name)]
+    missing = [f"{db}.{name}" for db, name in tables if into.includes(db, name) and not sent.includes(db, name)]
     if missing:
         raise CheckFailed(
             f"{side} gets tables that it does not send, which are not in its own stream: {', '.join(missing[:5])}",

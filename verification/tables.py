@@ -9,7 +9,7 @@ from pymysql.cursors import Cursor
 
 from bisync_topology.errors import ApplyError
 from bisync_topology.object_patterns import ObjectPattern
-from bisync_topology.scope import Scope
+from bisync_topology.scope import UnionScope, like_any
 from bisync_topology.topology import Topology
 from consumers.target import TargetTable, quote_name, read_table
 from schemas.tables import Column
@@ -66,20 +66,18 @@ class Found:
 
 def names(session: Session, topology: Topology, only: Iterable[ObjectPattern] = ()) -> dict[Name, int]:
     """The base tables in scope on a side, as far as the account sees them, and about how many rows each has."""
-    scopes = [Scope(direction.objects, control_schema=topology.control_schema) for direction in topology.directions]
-    only = list(only)
-    likes = list(dict.fromkeys(pattern.like() for scope in scopes for pattern in scope.databases()))
-    where = " OR ".join(["TABLE_SCHEMA LIKE %s"] * len(likes))
+    scope = UnionScope(topology.directions, control_schema=topology.control_schema)
+    only, likes = list(only), scope.likes()
     with session.connection.cursor(Cursor) as cursor:
         cursor.execute(
             "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS FROM information_schema.TABLES"
-            f" WHERE TABLE_TYPE = 'BASE TABLE' AND ({where}) ORDER BY 1, 2",
+            f" WHERE TABLE_TYPE = 'BASE TABLE' AND {like_any('TABLE_SCHEMA', likes)} ORDER BY 1, 2",
             likes,
         )
         return {
             (db, name): int(rows or 0)
             for db, name, rows in cursor.fetchall()
-            if any(scope.includes(db, name) for scope in scopes) and (not only or any(each.matches(db, name) for each in only))
+            if scope.includes(db, name) and (not only or any(each.matches(db, name) for each in only))
         }
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bisync_topology.object_patterns import parse, quote, witnesses
-from bisync_topology.scope import Scope, TableRules, UnionScope, settings_for
+from bisync_topology.scope import Scope, TableRules, UnionScope, like_any, settings_for
 from bisync_topology.topology import Deletes, Direction, Dml, Policy
 
 NAMES = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=12)
@@ -74,8 +74,10 @@ def test_database_itself_is_in_scope_when_named_as_a_whole() -> None:
 
 def test_databases_narrow_a_query() -> None:
     """Patterns of databases are given once each, as LIKE text that matches at least the same names."""
-    databases = Scope(["shop", "shop.a", "tenant_?.x", "!log"]).databases()
-    assert [(name.literal, name.like()) for name in databases] == [("shop", "shop"), (None, r"tenant\__")]
+    scope = Scope(["shop", "shop.a", "tenant_?.x", "!log"])
+    assert [(name.literal, name.like()) for name in scope.databases()] == [("shop", "shop"), (None, r"tenant\__")]
+    assert scope.likes() == ("shop", r"tenant\__")
+    assert like_any("db", scope.likes()) == "(db LIKE %s OR db LIKE %s)"
 
 
 @pytest.mark.parametrize(
