@@ -19,14 +19,15 @@ ADMIN_TIMEOUT = 15.0  # seconds
 # A broker that does not answer a request for so long counts as away; the client's default is a minute, and for a transactional
 # producer as long as a transaction may last.
 LINK_TIMEOUT_MS = int(DEAD_SECONDS * 1000)
+TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
 _ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS"
 _TOO_FEW_BROKERS = "INVALID_REPLICATION_FACTOR"  # said by one that is stopping too, and while others of a cluster are away
 
 
-def transaction_settings(topology: Topology, timeout_ms: int) -> dict[str, Any]:
-    """How long a producer's transaction may last where the file does not say it; a socket's time-out has to be shorter."""
-    timeout = int(topology.kafka.get("transaction.timeout.ms", timeout_ms))
-    return {"transaction.timeout.ms": timeout_ms, "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2)}
+def transaction_settings(topology: Topology) -> dict[str, int]:
+    """How long a producer's transaction may last, by the file or by us; a socket's time-out has to be shorter."""
+    timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
+    return {"transaction.timeout.ms": timeout, "socket.timeout.ms": min(LINK_TIMEOUT_MS, timeout // 2)}
 
 
 def client_settings(topology: Topology, more: Mapping[str, str | int | bool] | None = None) -> dict[str, Any]:

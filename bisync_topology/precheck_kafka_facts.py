@@ -32,7 +32,6 @@ from bisync_topology.ownership import lock_name
 from bisync_topology.precheck_seen import KafkaFacts, TopicFacts
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint, check_topics, read_checkpoint
-from producers.outbox import TRANSACTION_TIMEOUT_MS
 from schemas.topics import checkpoints_topic, ddl_topic
 
 _TRY_SECONDS = 5.0  # for the broker's first answer
@@ -167,7 +166,7 @@ def _transactions(topology: Topology, used: frozenset[str]) -> tuple[tuple[list[
 
 
 def _tried(topology: Topology, identity: str) -> KafkaError | None:
-    settings = {"transactional.id": identity, **kafka.transaction_settings(topology, TRANSACTION_TIMEOUT_MS)}
+    settings: dict[str, str | int | bool] = {"transactional.id": identity, **kafka.transaction_settings(topology)}
     producer = Producer(kafka.client_settings(topology, settings))
     try:
         producer.init_transactions(TRANSACTION_SECONDS)

@@ -41,7 +41,6 @@ _KNOWN_SECONDS = 60.0  # after a partition's last record; brokers forget a produ
 INIT_SECONDS = 60.0  # for older transactions to be settled
 CALL_SECONDS = 5.0  # of one call to the client that is repeated, so that a stop is heeded meanwhile
 TOPIC_SECONDS = 30.0  # for a new topic to be known to the broker
-TRANSACTION_TIMEOUT_MS = 15 * 60 * 1000
 _SAFE_PART = 0.8  # of that time; beyond it a transaction will not make it, and would be begun again for ever
 NO_VALUE_KEY = b"0"  # of a record without a value; compacted topics want a key
 
@@ -76,10 +75,10 @@ class Outbox:
         self._stop = stop
         self._admin = admin(topology)
         self._id = producer_id(topology.name, side)
-        timeout = int(topology.kafka.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
+        limits = transaction_settings(topology)
         settings: dict[str, Any] = {
             "transactional.id": self._id,
-            **transaction_settings(topology, TRANSACTION_TIMEOUT_MS),
+            **limits,
             "compression.type": "lz4",
             "linger.ms": 5,
             "message.max.bytes": topology.topics.max_message_bytes,
@@ -98,7 +97,7 @@ class Outbox:
         self._made: dict[str, str] = {}  # the ids of topics that were made here
         self.began = 0.0  # monotonic time at which the open transaction began, 0 without one
         self._away = 0.0  # seconds of it in which the broker confirmed nothing
-        self._longest = timeout / 1000 * _SAFE_PART
+        self._longest = limits["transaction.timeout.ms"] / 1000 * _SAFE_PART
 
     def initialize(self) -> None:
         """Fence every older producer of this side and finish what it left open."""
