@@ -312,6 +312,7 @@ UPDATE {c}.applied SET first_sequence = %s, sequence = %s, transactions = %s, gt
 -- The marker of rows that are written by hand, as it were: it moves nothing, and is logged all the same.
 UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = GREATEST(applied_at + 1, %s), seen = 0
  WHERE topology = %s AND source_side = %s AND stream = %s AND sequence = %s;
+
 -- name: mark_repair
 -- The origin marker of a repair's transaction: the row changes, and its progress stays.
 UPDATE {c}.applied SET first_sequence = sequence + 1, transactions = 0, applied_at = %s WHERE topology = %s AND source_side = %s;

@@ -327,6 +327,11 @@ def read_value(column: Column, name: str) -> str:
     return _CANONICAL.get(column.kind, "{}").format(name)
 
 
+def value_read(column: Column, fetched: Any) -> Any:
+    """What `read_value` read of a column → its canonical value."""
+    return charset(column.charset or "").decode(fetched) if column.kind == "encoded" and fetched is not None else fetched
+
+
 def _read(column: Column, name: str, *, whole: bool) -> str:
     """How a column is read for a decision and its record; of a long value, its SHA-256."""
     value = read_value(column, name)

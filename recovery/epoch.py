@@ -18,6 +18,7 @@ from bisync_topology.sides import SideControl
 from bisync_topology.topology import Topology
 from producers.checkpoint import Checkpoint
 from producers.outbox import Outbox
+from producers.server import read_server
 from recovery.standing import Standing
 from schemas.topics import checkpoints_topic
 
@@ -70,7 +71,6 @@ def go_on(
         check_other(topology, side, other, old, continued)
         other.execute("set_error", None, name, side, other.side)
     failpoints.reach("recover.after_other")
-    server_uuid = own_uuid(own)
     checkpoint = Checkpoint(
         stream=continued,
         sequence=old.sequence,
@@ -78,7 +78,7 @@ def go_on(
         gtid_executed=standing.captured,
         file=standing.file,
         pos=standing.pos,
-        server_uuid=server_uuid,
+        server_uuid=read_server(own.connection).uuid,
         own_sequence=old.sequence,
         file_begun=standing.file_begun,
         prepared={xid: branch for xid, branch in old.prepared.items() if standing.has(branch.gtid)},
@@ -90,13 +90,6 @@ def go_on(
     outbox.put(checkpoints_topic(name), side_partition(topology, side), *checkpoint.record())
     outbox.commit()
     failpoints.reach("recover.after_checkpoint")
-
-
-def own_uuid(control: Control) -> str:
-    """The server's UUID."""
-    with control.connection.cursor() as cursor:
-        cursor.execute("SELECT @@server_uuid")
-        return str(cursor.fetchall()[0][0])
 
 
 def _lift_offsets(topology: Topology, control: Control, other: str) -> None:

@@ -12,9 +12,8 @@ from functools import cached_property
 from typing import Any
 
 from consumers.row_identity import TEXTUAL
-from consumers.statements import match_literal, read_value
+from consumers.statements import match_literal, read_value, value_read
 from consumers.target import quote_name
-from schemas.charsets import charset
 from schemas.tables import Column
 from schemas.values import literal_of
 
@@ -55,10 +54,7 @@ class Key:
 
     def values(self, fetched: Sequence[Any]) -> KeyValues:
         """What `read` gave → canonical values."""
-        return tuple(
-            charset(column.charset or "").decode(value) if column.kind == "encoded" else value
-            for column, value in zip(self.columns, fetched, strict=True)
-        )
+        return tuple(map(value_read, self.columns, fetched))
 
     def within(self, low: KeyValues | None, high: KeyValues | None) -> str:
         """The rows behind `low`, up to and with `high`; None: from the first, to the last."""

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumers.records import plain
-from consumers.statements import read_value
+from consumers.statements import read_value, value_read
 from consumers.target import quote_name
-from schemas.charsets import charset
 from schemas.literals import quote_text
 from schemas.records import Row
 from schemas.tables import Column
@@ -39,14 +38,8 @@ class Reader:
             sql += f" WHERE {key.among(keys[start : start + AT_ONCE])}{' FOR UPDATE' * lock}"
             for row in self.session.rows(sql):
                 identity, fetched = row[: len(key.columns)], row[len(key.columns) :]
-                found[tuple(identity)] = tuple(map(_canonical, self.columns, fetched))
+                found[tuple(identity)] = tuple(map(value_read, self.columns, fetched))
         return found
-
-
-def _canonical(column: Column, value: object) -> object:
-    if column.kind == "encoded" and isinstance(value, bytes):
-        return charset(column.charset or "").decode(value)
-    return value
 
 
 def readers(pair: Pair, sessions: tuple[Session, Session]) -> tuple[Reader, Reader]:
