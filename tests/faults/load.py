@@ -233,6 +233,18 @@ class Load:
         """Stop."""
         self.stop()
 
+    @contextlib.contextmanager
+    def alone(self, side: str) -> Iterator[None]:
+        """Let the workers of one side write while the block runs."""
+        workers = [worker for worker in self.workers if worker.side == side]
+        for worker in workers:
+            worker.start()
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.stop()
+
     @property
     def transactions(self) -> int:
         """Committed so far."""

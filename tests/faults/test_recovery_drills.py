@@ -154,16 +154,12 @@ def test_lost_side(drilled: tuple[Cluster, Load]) -> None:
     assert "is running" in cluster.command("recover", "west", check=1).stderr
     stop(cluster, "producer west", "applier west")
 
-    east_alone = [worker for worker in load.workers if worker.side == "east"]
-    for worker in east_alone:  # the other side is written to all the while
-        worker.start()
-    for failpoint in FAILPOINTS:
-        done = cluster.command("recover", "west", check=None, failpoint=failpoint)
-        assert done.returncode == -9, (failpoint, done.stdout, done.stderr, done.returncode)
-    said = cluster.command("recover", "west").stdout
-    assert re.search(r"west goes on as stream \w+, behind \d+", said), said
-    for worker in east_alone:
-        worker.stop()
+    with load.alone("east"):  # the other side is written to all the while
+        for failpoint in FAILPOINTS:
+            done = cluster.command("recover", "west", check=None, failpoint=failpoint)
+            assert done.returncode == -9, (failpoint, done.stdout, done.stderr, done.returncode)
+        said = cluster.command("recover", "west").stdout
+        assert re.search(r"west goes on as stream \w+, behind \d+", said), said
     cluster.start()
     cluster.wait()
     load.nothing_lost()
@@ -200,12 +196,8 @@ def test_lost_target(drilled: tuple[Cluster, Load]) -> None:
     stop(cluster, "producer west", "applier west")
     backup = back_up(cluster, "west")
     cluster.start("producer west", "applier west")
-    east_alone = [worker for worker in load.workers if worker.side == "east"]
-    for worker in east_alone:
-        worker.start()
-    load.wait_for(60)
-    for worker in east_alone:
-        worker.stop()
+    with load.alone("east"):
+        load.wait_for(60)
     cluster.wait()
     stop(cluster, "producer west", "applier west")
     restore(cluster, "west", backup)

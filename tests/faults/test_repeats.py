@@ -96,12 +96,8 @@ def test_a_target_set_back(loaded: tuple[Cluster, Load]) -> None:
     own(copy, west.datadir)
     west.start()
     cluster.start("producer west", "applier west")
-    east_alone = [worker for worker in load.workers if worker.side == "east"]
-    for worker in east_alone:
-        worker.start()
-    load.wait_for(60)
-    for worker in east_alone:
-        worker.stop()
+    with load.alone("east"):
+        load.wait_for(60)
     cluster.wait()
     reached = cluster.applied("west")["sequence"]
     for name in ("producer west", "applier west"):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -50,16 +51,21 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 eventually = partial(soon, seconds=240)  # a copy under writes, with everything on two busy cores
 
 
-@pytest.fixture(scope="module")
-def world(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A topology that copies from east to west, in small chunks."""
-    world = World(servers, tmp_path_factory.mktemp("data-init"))
-    world.topology["directions"][0]["initialize"] = ["data"]
-    world.topology["directions"][0]["ddl"] = True
+def copying(servers: Sandbox, folder: Path, **settings: int) -> World:
+    """A topology that copies from east to west, in small chunks; settings: more of `initialization`."""
+    world = World(servers, folder)
+    world.topology["directions"][0] |= {"initialize": ["data"], "ddl": True}
     for server in world.sides.values():
         with server.connect() as connection:
             create_accounts(connection, world.databases, world.control, world.user, "secret", ddl=True)
-    world.topology["initialization"] = {"chunk_rows": 30}
+    world.topology["initialization"] = {"chunk_rows": 30, **settings}
+    return world
+
+
+@pytest.fixture(scope="module")
+def world(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A topology that copies."""
+    world = copying(servers, tmp_path_factory.mktemp("data-init"))
     yield world
     world.close()
 

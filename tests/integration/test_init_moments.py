@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pymysql.err
 import pytest
-from test_data_init import copied, ended, equal, make, numbers
+from test_data_init import copied, copying, ended, equal, make, numbers
 from topologies import World
 from topologies import eventually as soon
 
@@ -19,7 +19,6 @@ from bisync_topology.initialization import WAITING, read_tables
 from bisync_topology.mysql import connect
 from bisync_topology.topology_file import load
 from consumers import loading
-from sandbox.accounts import create_accounts
 from sandbox.instances import Sandbox
 
 pytestmark = pytest.mark.servers
@@ -29,13 +28,8 @@ eventually = partial(soon, seconds=240)
 
 @pytest.fixture(scope="module")
 def world(servers: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A topology that copies from east to west, in small chunks, one after the other."""
-    world = World(servers, tmp_path_factory.mktemp("init-moments"))
-    world.topology["directions"][0] |= {"initialize": ["data"], "ddl": True}
-    for server in world.sides.values():
-        with server.connect() as connection:
-            create_accounts(connection, world.databases, world.control, world.user, "secret", ddl=True)
-    world.topology["initialization"] = {"chunk_rows": 30, "readers": 1}
+    """A topology that copies one chunk after the other."""
+    world = copying(servers, tmp_path_factory.mktemp("init-moments"), readers=1)
     yield world
     world.close()
 
