@@ -1,8 +1,12 @@
 """Kafka's admin side and what is common to its clients: properties, topics with explicit settings, errors as rules."""
 
+import _thread
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -16,6 +20,7 @@ from bisync_topology.topology import Topology
 from schemas.topics import checkpoints_topic, conflicts_topic, ddl_topic, schemas_topic, side_prefix, transactions_topic
 
 ADMIN_TIMEOUT = 15.0  # seconds
+CLOSE_SECONDS = 3.0  # for a client to end; a commit that waits for a broker that is away would hold it up for a minute
 # A broker that does not answer a request for so long counts as away; the client's default is a minute, and for a transactional
 # producer as long as a transaction may last.
 LINK_TIMEOUT_MS = int(DEAD_SECONDS * 1000)
@@ -68,10 +73,34 @@ class Admin(AdminClient):
         more: dict[str, Any] = {"error_cb": note}
         super().__init__(settings | more)
 
+    def __del__(self) -> None:
+        """Let another thread drop the last reference, which may wait as said at `give_up`.
+
+        Garbage may be collected at any moment, so nothing of `threading` is used, whose locks may be held then.
+        """
+        with suppress(RuntimeError):  # the interpreter is about to end, and begins no thread any more
+            _thread.start_new_thread(_let_go, ([self],))
+
     def reason(self, error: KafkaException) -> KafkaException:
         """The refusal behind a call that nobody answered, or the error itself."""
         self.poll(0)
         return KafkaException(self._refusals.pop()) if self._refusals else error
+
+
+def give_up(close: Callable[[], object], seconds: float = CLOSE_SECONDS) -> None:
+    """Close a client, waiting for it so many seconds at most; behind them it is left to a thread of its own.
+
+    A client whose broker has just come back may wait for ever for one of its threads (librdkafka#4519).
+    """
+    closing = threading.Thread(target=close, name="close", daemon=True)
+    closing.start()
+    closing.join(seconds)
+
+
+def _let_go(clients: list[Admin]) -> None:
+    """Drop a client's last reference; until a collector that found it in a cycle is done, that has others."""
+    while sys.getrefcount(clients[0]) > 2:  # the list's, and the call's own
+        time.sleep(0.05)
 
 
 class Pulse:

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 
 from bisync_topology.error_table import BROKER
 from bisync_topology.errors import Unreachable, Where
-from bisync_topology.kafka import ADMIN_TIMEOUT, client_settings, rule_of, unreachable
+from bisync_topology.kafka import ADMIN_TIMEOUT, client_settings, give_up, rule_of, unreachable
 from bisync_topology.kafka_access import DESCRIBE, GROUP, READ, TOPIC, Access, denied, is_denied, reader_group
 from bisync_topology.topology import Topology
 
@@ -159,7 +159,7 @@ def _reader(topology: Topology, *, committed: bool) -> Iterator[Consumer]:
             raise denied(topology, [Access(DESCRIBE, GROUP, reader_group(topology.name))]) from error
         raise unreachable(topology, error) from error
     finally:
-        consumer.close()
+        give_up(consumer.close)
 
 
 def _to_the_end(

@@ -167,12 +167,14 @@ def _transactions(topology: Topology, used: frozenset[str]) -> tuple[tuple[list[
 
 def _tried(topology: Topology, identity: str) -> KafkaError | None:
     settings: dict[str, str | int | bool] = {"transactional.id": identity, **kafka.transaction_settings(topology)}
-    producer = Producer(kafka.client_settings(topology, settings))
+    held = [Producer(kafka.client_settings(topology, settings))]
     try:
-        producer.init_transactions(TRANSACTION_SECONDS)
+        held[0].init_transactions(TRANSACTION_SECONDS)
     except KafkaException as error:
         found: KafkaError = error.args[0]
         return found
+    finally:
+        kafka.give_up(held.clear)
     return None
 
 

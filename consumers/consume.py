@@ -3,20 +3,18 @@
 Positions come from the target's rows, never from the consumer group, and an offset that does not exist is an error.
 """
 
-import threading
 from collections.abc import Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from bisync_topology.kafka import Pulse, admin, client_settings, rule_of
+from bisync_topology.kafka import Pulse, admin, client_settings, give_up, rule_of
 from bisync_topology.kafka_access import GROUP, READ, TOPIC, Access, denied, is_denied
 from bisync_topology.kafka_records import end_offset
 from bisync_topology.topology import Topology
 from schemas.topics import consumer_group, transactions_topic
 
 Partition = tuple[str, int]
-CLOSE_SECONDS = 3.0
 FETCH_RECORDS = 10_000  # given at once
 _PAUSE_ABOVE_BYTES = 24 << 20  # of all partitions, beyond which only those go on that the next piece needs
 _PAUSE_ABOVE = 20_000  # records of one partition that wait in the assembler; more than a piece of a transaction has
@@ -153,7 +151,5 @@ class Fetcher:
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def close(self) -> None:
-        """Close the consumer. A commit that waits for a broker that is away would hold this up for a minute."""
-        closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
-        closing.start()
-        closing.join(CLOSE_SECONDS)
+        """Close the consumer."""
+        give_up(self._consumer.close)

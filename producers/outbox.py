@@ -24,6 +24,7 @@ from bisync_topology.kafka import (
     error_text,
     event_topic_settings,
     existing_topics,
+    give_up,
     rule_of,
     topic_ids,
     transaction_settings,
@@ -240,6 +241,9 @@ class Outbox:
     def close(self) -> None:
         """Give the client up; an open transaction is left for the next `initialize` to abort."""
         self._producer.purge()
+        give_up(self._close)
+
+    def _close(self) -> None:
         with warnings.catch_warnings(), contextlib.suppress(KafkaException):
             warnings.simplefilter("ignore", RuntimeWarning)  # it cannot abort without its broker, or when it was fenced
             self._producer.close()

@@ -7,6 +7,7 @@ yet, takes whatever comes first, and the client then calls the refused record de
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from confluent_kafka import Producer
 from links import RefusingLink
 
 from bisync_topology.kafka import admin, create_topics, event_topic_settings
-from bisync_topology.kafka_records import read
+from bisync_topology.kafka_records import end_offset, end_offsets, read
 from bisync_topology.ownership import Report
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
@@ -56,7 +57,15 @@ class Stage:
         create_topics(admin(self.topology), self.topology, {TOPIC: (1, event_topic_settings(self.topology))})
 
     def arrived(self) -> list[int]:
-        """The numbers of the records that readers of committed records see."""
+        """The numbers of the records that readers of committed records see, once the transaction's end is in the partition.
+
+        A commit is confirmed when it is decided; the marker reaches the partition a moment later.
+        """
+        client, partition = admin(self.topology), (TOPIC, 0)
+        deadline = time.monotonic() + 60
+        while end_offsets(client, [partition], committed=True) != {partition: (end := end_offset(client, partition))} or not end:
+            assert time.monotonic() < deadline, "the transaction has no end"
+            time.sleep(0.05)
         return [int(record.value.rstrip(b"\0")) for record in read(self.topology, {(TOPIC, 0): 0})]
 
 
