@@ -49,13 +49,15 @@ demo: $(STAMP) servers ## two servers in two-way sync, visible: downloads them, 
 	@$(BIN)/python -m demo
 
 WORKERS ?= 3
+# files at once, in the order in which they are collected
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 .PHONY: test
 test: $(STAMP) servers sysbench ## every kind of test, on real servers, WORKERS=3 files at once
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
 
 .PHONY: test-long
 test-long: $(STAMP) servers sysbench ## the same, and other forms of its tests: each DDL scenario both ways round, each policy
-	BISYNC_TEST_LONG=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+	BISYNC_TEST_LONG=1 $(BIN)/pytest $(PARALLEL)
 
 .PHONY: test-unit
 test-unit: $(STAMP) ## the tests that need no server
@@ -107,7 +109,7 @@ conflicts: $(STAMP) servers ## 10,000 conflicting rows among 1,000,000, twice: e
 .PHONY: ddl
 ddl: $(STAMP) servers ## each scenario both ways round, 200 random DDLs among rows of both sides, and kill -9 in the middle of every kind of DDL
 	BISYNC_TEST_LONG=1 BISYNC_TEST_DDLS=200 BISYNC_TEST_KILLS=50 \
-	  $(BIN)/pytest tests/ddl tests/faults/test_ddl_kills.py -n $(WORKERS) --dist loadfile --timeout 3600
+	  $(BIN)/pytest tests/ddl tests/faults/test_ddl_kills.py $(PARALLEL) --timeout 3600
 
 .PHONY: iuds
 iuds: $(STAMP) servers ## MySQL's suite engines/iuds, run by mysqltest against one side: equal on both; `make test` does a sample

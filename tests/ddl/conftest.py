@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ddl.stage_ddl import open_topology
 from faults.harness import SIDES, Cluster, open_folder, started
 
+from ddl.stage_ddl import open_topology
 from sandbox.instances import Sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ddl_servers() -> Iterator[Sandbox]:
     """Two MySQL servers and a broker."""
     with open_folder("ddl") as root, started(Sandbox(root)) as sandbox:

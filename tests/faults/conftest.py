@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+
 from faults.harness import Cluster, open_folder, started
 from faults.load import Load, running
-
 from sandbox.instances import Sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fault_servers() -> Iterator[Sandbox]:
     """Two MySQL servers and a broker of these tests' own: they are killed and restarted."""
     with open_folder("faults") as root, started(Sandbox(root)) as sandbox:

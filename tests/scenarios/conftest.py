@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from faults.harness import Cluster, open_folder, started
-from scenarios.stage import HERE, SCHEMA, play, scenarios
 
 from sandbox.instances import Sandbox
+from scenarios.stage import HERE, SCHEMA, play, scenarios
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage_servers() -> Iterator[Sandbox]:
     """Two MySQL servers and a broker."""
     with open_folder("scenarios") as root, started(Sandbox(root)) as sandbox:
         yield sandbox
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stage(stage_servers: Sandbox) -> Iterator[Cluster]:
     """Both sides with the tables of all scenarios, and the four processes between them."""
     cluster = Cluster(stage_servers, name="scenarios")
