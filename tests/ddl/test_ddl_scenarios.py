@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
-from ddl.stage_ddl import Client, Scenario, as_app, ddl_scenarios, logged, other, pass_failures, play, settle
-from ddl.ticking import Ticking
 from faults.compare import rows
 from faults.harness import Cluster
 from pymysql.constants import CLIENT
 
 from bisync_topology.scope import Scope
+from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
+from ddl.stage_ddl import Client, Scenario, as_app, ddl_scenarios, logged, other, pass_failures, play, settle
+from ddl.ticking import Ticking
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 

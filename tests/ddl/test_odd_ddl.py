@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ddl.schema_differences import read_schema, schema_differences
-from ddl.stage_ddl import as_app, logged, open_topology, pass_failures, play, play_unlogged, settle
-from ddl.ticking import Ticking
 from faults.compare import rows
 from faults.harness import SIDES, Cluster, until
 
+from ddl.schema_differences import read_schema, schema_differences
+from ddl.stage_ddl import as_app, logged, open_topology, pass_failures, play, play_unlogged, settle
+from ddl.ticking import Ticking
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from ddl.stage_ddl import as_app, open_topology, play, play_unlogged, settle
 from faults.compare import rows
 from faults.harness import Cluster, until
 
+from ddl.stage_ddl import as_app, open_topology, play, play_unlogged, settle
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]

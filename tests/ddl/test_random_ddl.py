@@ -9,13 +9,13 @@ from random import Random
 
 import pymysql
 import pytest
+from faults.compare import assert_equal
+from faults.harness import SIDES, Cluster
+
 from ddl.random_ddl import DATABASE, VALUES, Shop
 from ddl.schema_differences import read_schema, schema_differences
 from ddl.stage_ddl import as_app, logged, open_topology, play_unlogged, settle
 from ddl.ticking import Ticking
-from faults.compare import assert_equal
-from faults.harness import SIDES, Cluster
-
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]

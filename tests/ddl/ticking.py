@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import threading
 
-from ddl.stage_ddl import as_app
 from faults.harness import SIDES, Cluster, until
+
+from ddl.stage_ddl import as_app
 
 FIRST_KEYS = {"east": 1_000_000, "west": 2_000_000}
 SPAN = 10_000  # rows that one load may write

@@ -13,8 +13,9 @@ from random import Random
 from typing import Any
 
 import pymysql
-from faults.harness import SIDES, Cluster
 from pymysql.connections import Connection
+
+from faults.harness import SIDES, Cluster
 
 DATABASE = "hammer"
 KEYS = 1000

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pymysql
+from pymysql.connections import Connection
+
 from faults.compare import assert_equal
 from faults.harness import SIDES, Cluster, until
-from pymysql.connections import Connection
 
 COUNTERS = 40  # a worker
 ACCOUNTS = 20  # a worker

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.compare import assert_equal
-from faults.harness import SIDES, Cluster
 from pymysql.constants import CLIENT
 
+from faults.compare import assert_equal
+from faults.harness import SIDES, Cluster
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults.harness import open_folder
 
 from bisync_topology.kafka import admin, create_topics, ensure_control_topics, event_topic_settings, side_partition
 from bisync_topology.kafka_records import end_offsets, read
 from bisync_topology.ownership import Report
 from bisync_topology.restarts import Backoff
 from bisync_topology.topology import Topology
+from faults.harness import open_folder
 from producers.checkpoint import Checkpoint, check_list, read_checkpoint
 from producers.hanging import settle
 from producers.outbox import Outbox

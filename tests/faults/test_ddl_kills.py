@@ -16,9 +16,9 @@ import pytest
 from ddl.schema_differences import Schema, read_schema, schema_differences
 from ddl.stage_ddl import as_app, logged, open_topology, pass_failures, play, play_unlogged, settle
 from ddl.ticking import Ticking
+
 from faults.compare import rows
 from faults.harness import SIDES, Cluster
-
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]

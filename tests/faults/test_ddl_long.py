@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from faults.compare import rows
 from faults.harness import Cluster, open_folder, started
-
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]

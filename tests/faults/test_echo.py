@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from faults.compare import assert_equal
-from faults.harness import SIDES, WORKERS, Cluster, stays
-from faults.load import Load, running
 
 from bisync_topology.kafka import admin
 from bisync_topology.kafka_records import end_offset
 from bisync_topology.ownership import REPORT_SECONDS
 from bisync_topology.topology_file import load as load_topology
+from faults.compare import assert_equal
+from faults.harness import SIDES, WORKERS, Cluster, stays
+from faults.load import Load, running
 from sandbox.instances import Sandbox
 from schemas.topics import transactions_topic
 

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+
 from faults.harness import WORKERS, Cluster, Process
 from faults.load import Load, running
-
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]

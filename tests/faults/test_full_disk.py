@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from faults.harness import WORKERS, Cluster
 from faults.load import Load
-
 from sandbox.instances import Sandbox
 from sandbox.kafka import KafkaBroker
 

@@ -9,10 +9,10 @@ from collections import Counter
 from random import Random
 
 import pytest
+
 from faults.compare import differences
 from faults.hammer import DATABASE, STOCK, Writer, lost, on_record, prepare, sums
 from faults.harness import SIDES, WORKERS, Cluster
-
 from sandbox.instances import Sandbox
 
 SECONDS = float(os.environ.get("BISYNC_TEST_HAMMER", "15"))

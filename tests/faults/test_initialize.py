@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import pymysql
 import pytest
 from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
+from sakila.sakila_like import make
+
 from faults.compare import assert_equal
 from faults.harness import WORKERS, Cluster, until
 from faults.test_chinook import SCRIPT, run_script
-from sakila.sakila_like import make
-
 from sandbox.accounts import create_accounts
 from sandbox.instances import Sandbox
 

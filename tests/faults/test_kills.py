@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from faults.harness import SIDES, WORKERS, Cluster
-from faults.load import Load
 
 from bisync_topology import failpoints
+from faults.harness import SIDES, WORKERS, Cluster
+from faults.load import Load
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 

@@ -10,14 +10,15 @@ import signal
 from collections.abc import Callable
 
 import pytest
+
 from faults.harness import SIDES, WORKERS, Cluster
 from faults.load import Load
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
-ENDS = [("east", "kill"), ("west", "stop")]
+ENDS = [("east", "kill")]
 if "BISYNC_TEST_KILLS" in os.environ:
-    ENDS += [("west", "kill"), ("east", "stop")]
+    ENDS += [("west", "stop"), ("west", "kill"), ("east", "stop")]
 DRAIN_SECONDS = 30.0  # well within the minute after which `up` kills
 
 

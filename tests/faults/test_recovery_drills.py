@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
+
 from faults.compare import assert_equal, differences, rows, tables
 from faults.harness import SIDES, WORKERS, Cluster
 from faults.load import DATABASE, Load
-
 from sandbox.instances import Sandbox
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+
 from faults.harness import Cluster
 from faults.load import Load
-
 from schemas.topics import table_topic
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
@@ -43,7 +43,7 @@ def events(cluster: Cluster, partitions: list[tuple[str, int]]) -> int:
     return number
 
 
-@pytest.mark.parametrize("lost", ["a partition", "a table", "everything"])
+@pytest.mark.parametrize("lost", ["a partition", pytest.param("a table", marks=pytest.mark.long), "everything"])
 def test_fetched_again(loaded: tuple[Cluster, Load], lost: str) -> None:
     """An applier that has lost positions fetches from offset 0; each repeated event is dropped, and counted."""
     cluster, load = loaded

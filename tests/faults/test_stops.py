@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from faults.harness import SIDES, WORKERS, Cluster
 from faults.load import Load
 
@@ -59,7 +60,7 @@ def test_a_table_that_the_target_lacks(loaded: tuple[Cluster, Load]) -> None:
     assert all(cluster[name].runs for name in WORKERS)
 
 
-@pytest.mark.parametrize("column", ["v INT, CHECK (v < 10)", "v TINYINT"])
+@pytest.mark.parametrize("column", ["v INT, CHECK (v < 10)", pytest.param("v TINYINT", marks=pytest.mark.long)])
 def test_a_row_that_the_target_refuses(loaded: tuple[Cluster, Load], column: str) -> None:
     """A table that is narrower at the target refuses a row: `skip` passes its whole transaction, and what comes after flows."""
     cluster, load = loaded

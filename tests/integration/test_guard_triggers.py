@@ -161,7 +161,10 @@ def test_no_row_is_written_without_its_trigger(granted: World) -> None:
     assert world.sql("east", f"SELECT COUNT(*), COUNT(DISTINCT id) FROM {log}") == ((5 * written, written),)
 
 
-@pytest.mark.parametrize("point", ["before_drop", "after_drop", "after_create"])
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param("before_drop", marks=pytest.mark.long), "after_drop", pytest.param("after_create", marks=pytest.mark.long)],
+)
 def test_a_killed_run_loses_no_trigger(granted: World, point: str) -> None:
     """The next run makes what was dropped, in its place, and guards what is left; rows of the log are all ended."""
     world = granted

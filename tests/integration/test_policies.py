@@ -32,7 +32,7 @@ EAST_WINS = ((1, 1000, "1"), (2, 200, "2"), (3, 300, "3"), (6, 6, "taken"), (10,
 OUTCOMES = {"ignore": (*WEST_STAYS, (60, 60, "taken")), "overwrite": EAST_WINS}
 
 
-@pytest.mark.parametrize("policy", ["ignore", "overwrite"])
+@pytest.mark.parametrize("policy", ["ignore", pytest.param("overwrite", marks=pytest.mark.long)])
 def test_plain_cases(world: World, policy: str) -> None:
     """Insert exists, update and delete missing, update and delete differs and a taken unique value end as the policy says.
 

@@ -268,7 +268,7 @@ class Apart:
     "failpoints",
     [
         ("applier.after_marker", "applier.mid_rows", "applier.before_commit"),
-        ("applier.after_assign", "applier.after_commit"),
+        pytest.param(("applier.after_assign", "applier.after_commit"), marks=pytest.mark.long),
     ],
     ids=["before the commit", "around it"],
 )

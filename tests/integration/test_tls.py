@@ -66,7 +66,13 @@ def links(world: World, side: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("mode", "kind"), [("disabled", "TCP/IP"), ("preferred", "SSL/TLS"), ("required", "SSL/TLS"), ("verify_identity", "SSL/TLS")]
+    ("mode", "kind"),
+    [
+        pytest.param("disabled", "TCP/IP", marks=pytest.mark.long),
+        ("preferred", "SSL/TLS"),
+        pytest.param("required", "SSL/TLS", marks=pytest.mark.long),
+        ("verify_identity", "SSL/TLS"),
+    ],
 )
 def test_every_connection_is_as_configured(tls_world: World, authority: Authority, mode: str, kind: str) -> None:
     """Stream, control and apply connections alike; changes flow both ways."""

@@ -21,7 +21,7 @@ from sandbox.instances import Sandbox
 
 pytestmark = pytest.mark.servers
 
-TABLES = int(os.environ.get("BISYNC_TEST_TABLES", "25"))
+TABLES = int(os.environ.get("BISYNC_TEST_TABLES", "12"))
 ROWS = int(os.environ.get("BISYNC_TEST_TABLE_ROWS", "12"))
 FILES = sorted(SQL_FILES.glob("*.sql"))
 _STRUCTURE = ("create", "alter", "drop", "rename", "truncate", "use", "grant", "flush", "set global")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from faults.compare import quoted, rows
 from faults.harness import SIDES, Cluster
+
 from scenarios.stage import HERE, SCHEMA, play, scenarios
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
