@@ -45,7 +45,7 @@ from consumers.tables import AppliedTables
 from consumers.target import JUDGING_STATEMENT, SESSION_STATEMENTS, STRUCTURE_STATEMENTS
 from consumers.target_rows import Standing, TargetRows
 from initialization.structure import initialize_structure
-from producers.checkpoint import read_checkpoint
+from producers.checkpoint import captured_objects, read_checkpoint
 from recovery.set_back import lost_writes
 from schemas.list_records import transaction_decoder
 from schemas.records import TransactionRecord
@@ -54,6 +54,7 @@ from schemas.topics import checkpoints_topic, transactions_topic
 log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2
+_OBJECTS_SECONDS = 0.5  # between two looks at what the source's producer captures
 _RESTORED_SECONDS = 5.0  # between two looks at a side that was set back
 
 
@@ -211,12 +212,13 @@ class ApplierProcess:
     def _stream_of_source(self, standing: Standing) -> str | None:
         """The stream that the source's producer writes; waits for its first checkpoint. None when told to stop meanwhile.
 
+        Where the direction initializes, the checkpoint is to be of a producer with the same objects.
         Raises ApplyError when it is not the stream that was applied so far.
         """
         source = self.direction.from_
         client = admin(self.topology)
         check_access(client, self.topology, applier_access(self.topology, self.side))
-        while not self.stop.is_set():
+        while not self._halted():
             made = checkpoints_topic(self.topology.name) in existing_topics(client, self.topology)
             checkpoint = read_checkpoint(self.topology, source) if made else None
             if checkpoint is not None:
@@ -229,11 +231,24 @@ class ApplierProcess:
                         hint=f"`bisync-topology init --reset {source} {self.side}` begins this direction anew too",
                         where=Where(side=source),
                     )
-                return checkpoint.stream
+                if not self.direction.initialize or checkpoint.objects == captured_objects(self.topology, source):
+                    return checkpoint.stream
+                self._wait_for_objects(checkpoint.objects or ())
+                continue
             self.ownership.report.state = "waiting"
             self.ownership.report.detail = {"waits_for": f"the first checkpoint of producer {source}"}
             self.stop.wait(_POLL_SECONDS)
         return None
+
+    def _wait_for_objects(self, captured: tuple[str, ...]) -> None:
+        """What is copied has to be captured from before its copy on, by a producer that has the same objects."""
+        report, source = self.ownership.report, self.direction.from_
+        waits_for = f"producer {source} to start with the `objects` of this file: it captures {', '.join(captured) or 'others'}"
+        if report.detail.get("waits_for") != waits_for:
+            log.info("waiting", waits_for=waits_for)
+        report.state, report.detail = "waiting", {"waits_for": waits_for, "initializing": True}
+        self.stop.wait(_OBJECTS_SECONDS)
+        self.ownership.check()
 
     def _loop(
         self,

@@ -41,11 +41,17 @@ class Checkpoint:
     own_gtid: str = ""  # of the last transaction that no applier brings again; "": none since the stream began
     committed_at: int = 0  # of the last transaction that was captured, or when the stream began: microseconds since 1970 UTC
     began: str | None = None  # where the stream began: a GTID set, or file:position; None: an older version has not noted it
+    objects: tuple[str, ...] | None = None  # of the directions from the side, as captured; None: nobody has said so yet
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 
     def record(self) -> tuple[bytes, bytes]:
         """Key and value of the position."""
         return POSITION_KEY.encode(), json.dumps(asdict(replace(self, topics={}))).encode()
+
+
+def captured_objects(topology: Topology, side: str) -> tuple[str, ...]:
+    """What a side's producer with this topology captures: the `objects` of every direction from it."""
+    return tuple(entry for direction in topology.directions_from(side) for entry in direction.objects)
 
 
 def topic_record(name: str, identity: str) -> tuple[bytes, bytes]:
@@ -79,6 +85,7 @@ def checkpoint_of(position: Mapping[str, Any], topics: dict[str, str] | None = N
             "prepared": prepared,
             "running": running,
             "held": tuple(position.get("held", ())),
+            "objects": None if position.get("objects") is None else tuple(position["objects"]),
             "topics": topics or {},
         }
     )

@@ -94,8 +94,8 @@ class ProducerProcess:
         checkpoint = self._checkpoint(connection)
         fk_checks = not server.logs_cascades
         publisher = Publisher(self.topology, self.side, outbox, checkpoint, server_uuid=server.uuid, fk_checks=fk_checks)
-        if checkpoint.sequence == 0:
-            publisher.commit()  # the first start: a checkpoint before anything counts as syncing
+        if checkpoint.sequence == 0 or checkpoint.objects != publisher.checkpoint().objects:
+            publisher.commit()  # the first start: a checkpoint before anything counts as syncing. Other objects: who copies waits
         failpoints.reach("producer.after_checkpoint_read")
         skips = frozenset(skip["gtid"] for direction in self.directions for skip in self.ownership.wanted[direction].skips)
         tables = Tables(

@@ -17,7 +17,7 @@ from bisync_topology import failpoints
 from bisync_topology.errors import CaptureError, Where
 from bisync_topology.kafka import side_partition
 from bisync_topology.topology import Topology
-from producers.checkpoint import Checkpoint, topic_record
+from producers.checkpoint import Checkpoint, captured_objects, topic_record
 from producers.conflict_topic import ConflictTopic
 from producers.gtids import GtidSet
 from producers.items import KIND_DDL, KIND_ROWS, Conflict, Ddl, End, Head, Item, Refresh, Rows
@@ -59,6 +59,7 @@ class Publisher:
         self._encode_transaction = transaction_encoder()
         # where capture stands
         self._checkpoint = checkpoint
+        self._objects = captured_objects(topology, side)
         self._sequence = checkpoint.sequence
         self._seen = checkpoint.seen
         self._own = checkpoint.own_sequence
@@ -135,6 +136,7 @@ class Publisher:
             own_gtid=self._own_gtid,
             committed_at=self._committed_at,
             began=self._checkpoint.began,
+            objects=self._objects,
         )
 
     def commit(self) -> None:

@@ -144,3 +144,33 @@ def _nobody(mysql: Any) -> Any:
 def _loading(topology: Any, control: Control) -> loading.Loading:
     direction = topology.direction("east", "west")
     return loading.Loading(topology, direction, control, cast("Any", SimpleNamespace()), cast("Any", None), "stream")
+
+
+def test_objects_that_the_producer_does_not_capture_yet(world: World) -> None:
+    """An applier that is started with more objects than the producer waits for it: what it does not capture would be lost."""
+    everything = world.topology["directions"][0]["objects"]
+    first = make(world, "first", "id INT PRIMARY KEY, v INT", numbers(5, "{n}, 0"))
+    second = make(world, "second", "id INT PRIMARY KEY, v INT", numbers(5, "{n}, 0"))
+    world.topology["directions"][0]["objects"] = [first]
+    producer, applier = world.start("producer", "east"), world.start("applier", "west")
+    eventually(lambda: world.sql("west", f"SELECT COUNT(*) FROM {first}") == ((5,),), world.said)
+    ended(applier)
+    world.topology["directions"][0]["objects"] = [first, second]
+    applier = world.start("applier", "west")
+    waits = f"producer east to start with the `objects` of this file: it captures {first}"
+    eventually(lambda: waits in str(world.told()["processes"]), world.said)
+    world.sql(
+        "east",
+        f"UPDATE {second} SET v = 1 WHERE id = 1",
+        f"DELETE FROM {second} WHERE id = 2",
+        f"INSERT INTO {first} VALUES (9, 9)",
+    )
+    assert world.sql("west", f"SELECT COUNT(*) FROM {second}") == ((0,),)
+    ended(producer)
+    producer = world.start("producer", "east")
+    eventually(lambda: world.sql("west", f"SELECT COUNT(*), SUM(v) FROM {second}") == ((4, 1),), world.said)
+    eventually(lambda: world.sql("west", f"SELECT COUNT(*) FROM {first}") == ((6,),), world.said)
+    equal(world, "first", "second")
+    ended(applier)
+    ended(producer)
+    world.topology["directions"][0]["objects"] = everything
