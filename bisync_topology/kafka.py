@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -100,7 +101,7 @@ def give_up(close: Callable[[], object], seconds: float = CLOSE_SECONDS) -> None
 def _let_go(clients: list[Admin]) -> None:
     """Drop a client's last reference; until a collector that found it in a cycle is done, that has others."""
     while sys.getrefcount(clients[0]) > 2:  # the list's, and the call's own
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 class Pulse:
@@ -159,7 +160,7 @@ def existing_topics(client: Admin, topology: Topology) -> dict[str, int]:
 def check_access(client: Admin, topology: Topology, needed: Sequence[Access]) -> None:
     """Ask the broker what we may do. Raises CheckFailed that names all that is missing, Unreachable."""
     try:
-        missing = missing_access(client, topology, needed)
+        missing = missing_access(client, topology, needed, fresh=partial(admin, topology))
     except KafkaException as error:
         raise unreachable(topology, client.reason(error)) from error
     if missing:

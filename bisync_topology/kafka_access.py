@@ -6,7 +6,7 @@ is allowed before it begins, and the error names the operation and the resource,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,8 +91,10 @@ def _side_topics(name: str, side: str, *more: str) -> Iterator[tuple[str, str, b
     yield TOPIC, ddl_topic(name, side), False
 
 
-def missing_access(client: AdminClient, topology: Topology, needed: Sequence[Access]) -> list[Access]:
-    """Ask the broker what we may do; gives what is missing of it. Raises KafkaException.
+def missing_access(
+    client: AdminClient, topology: Topology, needed: Sequence[Access], *, fresh: Callable[[], AdminClient]
+) -> list[Access]:
+    """Ask the broker what we may do; gives what is missing of it. fresh: makes another client. Raises KafkaException.
 
     Topics that are not there yet, and transactional ids, cannot be asked for: their refusal is named when it comes.
     """
@@ -104,7 +106,7 @@ def missing_access(client: AdminClient, topology: Topology, needed: Sequence[Acc
     asked: dict[str, Any] = dict(client.describe_topics(topics, include_authorized_operations=True, request_timeout=ASK_SECONDS))
     allowed = {name: _operations(future) for name, future in asked.items()}
     for group in {access.name for access in stands if access.kind == GROUP}:
-        allowed[group] = _group_operations(client, group)
+        allowed[group] = group_operations(fresh, group)
     return [access for access, name in stands.items() if access.operation.upper() not in allowed[name]]
 
 
@@ -120,13 +122,16 @@ def _asked(access: Access, lists: Sequence[str]) -> str:
     return next(name for name in lists if name.startswith(access.name))
 
 
-def _group_operations(client: AdminClient, group: str) -> frozenset[str]:
-    """The same of a group; the client describes one at a time.
+def group_operations(fresh: Callable[[], AdminClient], group: str) -> frozenset[str]:
+    """The same of a group; a client describes one at a time.
 
-    The first question about any group has a new cluster make their topic, and may get no answer: it is asked again.
+    The first question about any group has a new cluster make their topic, and may get no answer: it is asked again. By
+    another client each time: one whose question was not answered in time kills its process when the broker comes to it after
+    all (an assertion of librdkafka 2.16), so it is given up at once.
     """
     seconds, tried = ASK_SECONDS / _GROUP_TRIES, 0
     while True:
+        client = fresh()
         (future,) = client.describe_consumer_groups([group], include_authorized_operations=True, request_timeout=seconds).values()
         try:
             return _operations(future)
@@ -134,6 +139,8 @@ def _group_operations(client: AdminClient, group: str) -> frozenset[str]:
             tried += 1
             if tried == _GROUP_TRIES or error.args[0].name() != "_TIMED_OUT":
                 raise
+        finally:
+            del client
 
 
 def _operations(future: Any) -> frozenset[str]:

@@ -60,7 +60,7 @@ def read_kafka(topology: Topology, *, runs: bool = False) -> tuple[KafkaFacts, d
             except CaptureError as error:
                 lost[side] = error
     try:
-        denied = missing_access(client, topology, _work(topology))
+        denied = missing_access(client, topology, _work(topology), fresh=partial(kafka.admin, topology))
         refused = _refused(client, topology, topics)
         transactions, used = _transactions(topology, frozenset(checkpoints) if runs else frozenset())
         facts = KafkaFacts(

@@ -1,11 +1,14 @@
-"""The first records of a producer in a partition, whose leader refuses the first request and takes the second.
+"""What Kafka's client does by itself: records called delivered that are not, and a question that ends its process.
 
-A broker does so when it hears of a new topic, or of its leadership, in between. It knows no sequence numbers of the producer
+The first records of a producer in a partition may be lost where its leader refuses the first request and takes the second. A
+broker does so when it hears of a new topic, or of its leadership, in between. It knows no sequence numbers of the producer
 yet, takes whatever comes first, and the client then calls the refused record delivered: KAFKA-15591, seen with Kafka 4.3.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +30,7 @@ from sandbox.process import free_port
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 TOPIC = "first.east.shop.t"
+HOME = Path(__file__).parents[2]
 RECORDS = [str(n).encode() + bytes(600_000) for n in range(4)]  # so large that each is a request of its own
 
 
@@ -102,3 +106,46 @@ def test_ours_arrive(stage: Stage) -> None:
     outbox.close()
     assert stage.link.refused == 1
     assert stage.arrived() == [0, 1, 2, 3]
+
+
+# A group is asked about while its broker is away; once the broker is back, the process has some seconds to die in.
+ASKED = """
+import sys, time
+from confluent_kafka import KafkaException
+from bisync_topology import kafka_access
+from bisync_topology.kafka import Admin
+
+settings = {"bootstrap.servers": sys.argv[1], "log_level": 0}
+kafka_access.ASK_SECONDS = 3.0
+kept = Admin(settings)  # which the client alone would go on with
+ours = sys.argv[2] == "ours"
+for _ in range(2):
+    try:
+        kafka_access.group_operations((lambda: Admin(settings)) if ours else (lambda: kept), "g")
+        sys.exit("it was answered")
+    except KafkaException as error:
+        assert error.args[0].name() == "_TIMED_OUT", error
+print("asked", flush=True)
+sys.stdin.readline()
+print(kept.list_topics(timeout=60).brokers, flush=True)
+time.sleep(5)
+"""
+
+
+@pytest.mark.parametrize(("whose", "code"), [("the client's", -6), ("ours", 0)])
+def test_a_question_that_is_answered_too_late(tmp_path: Path, whose: str, code: int) -> None:
+    """A client that goes on, though a question about a group has timed out, kills its process; another one asks in ours."""
+    broker = KafkaBroker(tmp_path)
+    broker.start()
+    broker.kill()
+    command = [sys.executable, "-c", ASKED, broker.bootstrap, whose]
+    with subprocess.Popen(command, cwd=HOME, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdin is not None and asking.stdout is not None
+        assert asking.stdout.readline() == "asked\n"
+        try:
+            broker.start()
+            asking.stdin.write("\n")
+            asking.stdin.flush()
+            assert asking.wait(90) == code
+        finally:
+            broker.kill()
