@@ -138,11 +138,19 @@ def wait(ctx: click.Context, timeout: float) -> None:
       bisync-topology -f topology.yaml wait --timeout 30
     """
     from bisync_topology import barrier
-    from bisync_topology.status import build, standing
+    from bisync_topology.status import build, left_to_initialize, standing
     from bisync_topology.status_facts import collect
 
     topology = topology_of(ctx)
-    seconds = barrier.wait(topology, timeout, lambda key: standing(build(topology, collect(topology)), *key))
+
+    def initializing() -> list[tuple[str, str]]:
+        return left_to_initialize(topology, build(topology, collect(topology)))
+
+    def explain(direction: tuple[str, str]) -> str:
+        return standing(build(topology, collect(topology)), *direction)
+
+    copies = any(direction.initialize for direction in topology.directions)
+    seconds = barrier.wait(topology, timeout, explain, initializing if copies else tuple)
     click.echo(f"both sides have everything, after {seconds:.2f} s")
 
 

@@ -51,6 +51,16 @@ def initializes(topology: Topology, status: Mapping[str, Any], one: Mapping[str,
     return one["state"] == INITIALIZING or applier["state"] not in ("running", "paused")
 
 
+def left_to_initialize(topology: Topology, status: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(from, to) of the directions that have not copied everything, or failed, which may be why."""
+    return [
+        (one["from"], one["to"])
+        for one in status["directions"]
+        if topology.direction(one["from"], one["to"]).initialize
+        and (one["state"] in (INITIALIZING, FAILED) or one["initialization"]["tables_done"] < one["initialization"]["tables"])
+    ]
+
+
 def exit_status(status: Mapping[str, Any]) -> int:
     """0, or 3 when a direction has failed."""
     return 3 if any(direction["state"] == FAILED for direction in status["directions"]) else 0
@@ -148,10 +158,18 @@ def _state(direction: Direction, facts: StatusFacts, applied: Applied) -> str:
     if STOPPED in (producer, applier):
         return STOPPED
     made = isinstance(target, SideStatus) and target.processes[f"applier {direction.to}"].detail.get("initializing")
-    if made or any(table.state in LEFT for table in _copied(direction, target)):
+    copied = _copied(direction, target)
+    if made or any(table.state in LEFT for table in copied) or _is_to_look(direction, applier, copied):
         return INITIALIZING
     begun = not isinstance(facts.sequences, Exception) and direction.from_ in facts.sequences
     return SYNCING if applied is not _NOTHING or begun else INITIALIZING
+
+
+def _is_to_look(direction: Direction, applier: str, copied: Sequence[CopiedTable]) -> bool:
+    """Whether the applier has not got to look for what it is to initialize: it has just started, or never got that far."""
+    return bool(direction.initialize) and (
+        applier == "starting" or (Step.DATA in direction.initialize and not copied and applier != "running")
+    )
 
 
 def _process_state(side: SideStatus | Exception, process: str) -> str:

@@ -181,8 +181,8 @@ class ApplierProcess:
         )
         retention = Retention(Control(connection, self.topology), source)
         log.info("applying", direction=str(self.direction), sequence=standing.sequence)
-        backoff.reset()
         loading.begin(tables)
+        backoff.reset()
         self.ownership.report.state, self.ownership.report.detail = "running", {}
         structure.load()
         groups.act()

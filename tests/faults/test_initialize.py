@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 SCHEMAS = ("Chinook", "sakila")
 KILLS = 10 if os.environ.get("BISYNC_TEST_KILLS") else 1
 LARGE_ROWS = 120_000 if os.environ.get("BISYNC_TEST_KILLS") else 10_000
+WRITERS = int(os.environ.get("BISYNC_TEST_WRITERS", "3"))
 SECONDS_BETWEEN = (0.3, 2.5)  # two kills
 SAKILA_ROWS = (
     "INSERT INTO language VALUES (1, '中文', 'にほん', 'zh'), (2, 'English', 'えいご', 'en')",
@@ -153,7 +154,7 @@ def kill_one(cluster: Cluster, random: random.Random) -> None:
 
 def test_an_empty_target_is_filled_under_writes(cluster: Cluster) -> None:
     """Equal in structure and bytes by the test's own comparison, with processes killed in the middle; nothing echoes."""
-    writers = [Writer(cluster, seed) for seed in range(3)]
+    writers = [Writer(cluster, seed) for seed in range(WRITERS)]
     kills = random.Random(7)
     for writer in writers:
         writer.start()
@@ -169,7 +170,8 @@ def test_an_empty_target_is_filled_under_writes(cluster: Cluster) -> None:
         for writer in writers:
             writer.end()
     cluster.wait(120)
-    print(f"\n{sum(w.transactions for w in writers)} transactions in {seconds:.0f} s, {initialization(cluster)[1]} rows copied")
+    written = sum(writer.transactions for writer in writers)
+    print(f"\n{written} transactions in {seconds:.0f} s, {written / seconds:.0f}/s; {initialization(cluster)[1]} rows copied")
     assert assert_equal(cluster, *SCHEMAS) > LARGE_ROWS
     schemas = [read_schema(cluster, side, list(SCHEMAS)) for side in ("east", "west")]
     assert schema_differences(*schemas) == []

@@ -423,10 +423,11 @@ def test_a_large_table(new_world: World) -> None:
         world.sql("west", "SET sql_log_bin = 0", f"TRUNCATE TABLE {table}")
     before = len(world.said())
     up = world.start("up")
-    eventually(lambda: _is_copied(world, "large"), world.said, seconds=1800)
+    eventually(lambda: world.direction()["state"] == "initializing", world.said)
+    world.run("wait", "--timeout", "1800", seconds=1900)
+    assert _is_copied(world, "large"), "what was there before is waited for too"
     at = {event: _at(world.said()[before:], event) for event in ("copying rows", "all rows are copied")}
     print(f"copied: {LARGE_ROWS / (at['all rows are copied'] - at['copying rows']):,.0f} rows/s")
-    world.run("wait", "--timeout", "600", seconds=700)
     digest = f"SELECT COUNT(*), SUM(CRC32(CONCAT_WS('#', id, a, b, c, d))) FROM {table}"
     assert world.sql("west", digest) == world.sql("east", digest)
     in_little_memory(world)

@@ -12,7 +12,7 @@ from bisync_topology.display import Rates, show_status, status_view
 from bisync_topology.errors import Unreachable
 from bisync_topology.initialization import CopiedTable
 from bisync_topology.ownership import Wanted
-from bisync_topology.status import SILENT_SECONDS, build, exit_status, initializes, standing, unreached
+from bisync_topology.status import SILENT_SECONDS, build, exit_status, initializes, left_to_initialize, standing, unreached
 from bisync_topology.status_facts import Applied, ProcessRow, SideStatus, StatusFacts
 from bisync_topology.topology import Step, Topology
 
@@ -288,6 +288,38 @@ def test_a_direction_initializes_until_its_tables_are_copied() -> None:
     assert not initializes(COPYING, done, done["directions"][0])
     starting = build(COPYING, facts(west={"processes": {"applier west": process(state="starting")}}))
     assert initializes(COPYING, starting, starting["directions"][0])
+
+
+@pytest.mark.parametrize(
+    ("applier", "noted", "state"),
+    [
+        ("starting", False, "initializing"),
+        ("waiting", False, "initializing"),
+        ("running", False, "syncing"),  # the source has no tables
+        ("starting", True, "initializing"),  # there may be more of them now
+        ("waiting", True, "syncing"),
+        ("running", True, "syncing"),
+    ],
+)
+def test_what_is_to_be_copied_is_not_known_yet(applier: str, noted: bool, state: str) -> None:
+    """An applier that was killed early, and comes again, may not have looked for tables: nothing is called syncing till then."""
+    tables = copied("done", 1000) if noted else {}
+    found = facts(west={"copied": tables, "processes": {"producer west": process(), "applier west": process(state=applier)}})
+    assert [one["state"] for one in build(COPYING, found)["directions"]] == [state, "syncing"]
+    assert build(TOPOLOGY, found)["directions"][0]["state"] == "syncing"
+
+
+def test_what_wait_waits_for() -> None:
+    """A direction that copies is waited for until all is there, whoever runs; one that has failed is looked at."""
+    both = [("east", "west")], []
+    failed = {("east", "west"): replace(FREE, error=ERROR)}
+    for change, left in (
+        ({"copied": copied("copying", 250)}, both[0]),
+        ({"copied": copied("copying", 250), "processes": {}}, both[0]),
+        ({"copied": copied("done", 1000), "wanted": failed}, both[0]),
+        ({"copied": copied("done", 1000)}, both[1]),
+    ):
+        assert left_to_initialize(COPYING, build(COPYING, facts(west=change))) == left
 
 
 def test_a_copy_is_shown_as_a_bar_with_the_time_that_is_left() -> None:
