@@ -94,6 +94,11 @@ init-large: $(STAMP) servers ## a million rows are copied, beside `mysqldump | m
 	BISYNC_TEST_INIT_ROWS=1000000 BISYNC_TEST_LARGE_ROW_BYTES=67108864 \
 	  $(BIN)/pytest tests/integration/test_data_init.py -k "large or lose" -s --timeout 3600
 
+.PHONY: init-kills
+init-kills: $(STAMP) servers ## an empty target is filled from a source that takes 500 transactions a second, and ten processes are killed
+	BISYNC_TEST_KILLS=10 BISYNC_TEST_RATE=500 $(BIN)/pytest tests/faults/test_initialize.py -s --timeout 3600
+	BISYNC_TEST_KILLS=50 BISYNC_TEST_LONG=1 $(BIN)/pytest tests/integration/test_data_init.py tests/integration/test_init_moments.py
+
 .PHONY: convergence
 convergence: $(STAMP) ## 100,000 seeded histories of each convergent policy; `make test` does 200
 	BISYNC_TEST_HISTORIES=100000 $(BIN)/pytest tests/unit/test_convergence.py -s
