@@ -31,7 +31,7 @@ from bisync_topology.scope import Scope, UnionScope, settings_for
 from bisync_topology.topology import Topology
 from bisync_topology.worker import run_worker
 from producers.capture import BinlogStream, Position, file_begun, recall
-from producers.checkpoint import Checkpoint, check_list, check_topics, read_checkpoint
+from producers.checkpoint import Checkpoint, captured_objects, check_list, check_topics, read_checkpoint
 from producers.events import Event
 from producers.hanging import settle
 from producers.outbox import Outbox
@@ -94,7 +94,7 @@ class ProducerProcess:
         checkpoint = self._checkpoint(connection)
         fk_checks = not server.logs_cascades
         publisher = Publisher(self.topology, self.side, outbox, checkpoint, server_uuid=server.uuid, fk_checks=fk_checks)
-        if checkpoint.sequence == 0 or checkpoint.objects != publisher.checkpoint().objects:
+        if checkpoint.sequence == 0 or checkpoint.objects != captured_objects(self.topology, self.side):
             publisher.commit()  # the first start: a checkpoint before anything counts as syncing. Other objects: who copies waits
         failpoints.reach("producer.after_checkpoint_read")
         skips = frozenset(skip["gtid"] for direction in self.directions for skip in self.ownership.wanted[direction].skips)

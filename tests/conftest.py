@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-# A folder's servers are stopped behind its last test: idle ones would take half of a small machine. What takes longest is
-# first, and what is short is last, so that several workers end at about the same time.
+# In this order the servers of most folders end behind their last test, instead of lying idle. What takes longest is first, and
+# what is short is last, so that several workers end at about the same time.
 FOLDERS = ("faults", "ddl", "scenarios", "integration", "unit")
 
 

@@ -95,27 +95,24 @@ class World:
 
     def run(self, *arguments: str, expect: int | None = 0, seconds: float = 120, **environ: str) -> str:
         """Run a command to its end; gives what it printed, after checking its exit code."""
-        if not environ and in_process.fits(arguments):
-            code, output, said = in_process.call(self.file, arguments)
-        else:
-            before = len(self.said())
-            running = self.start(*arguments, **environ)
-            output, _ = running.communicate(timeout=seconds)
-            code, said = running.returncode, self.said()[before:]
+        code, output, said = self._ended(arguments, seconds, **environ)
         assert expect is None or code == expect, f"exit code {code}\n{output}\n{said}"
         return output + said
 
     def json(self, *arguments: str) -> Any:
         """Run a command that prints JSON; gives that, whatever processes say meanwhile."""
-        arguments = (*arguments, "-o", "json")
-        if in_process.fits(arguments):
-            code, output, said = in_process.call(self.file, arguments)
-        else:
-            running = self.start(*arguments)
-            output, _ = running.communicate(timeout=120)
-            code, said = running.returncode, self.said()
+        code, output, said = self._ended((*arguments, "-o", "json"), 120)
         assert code == 0, said
         return json.loads(output)
+
+    def _ended(self, arguments: tuple[str, ...], seconds: float, **environ: str) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of a command."""
+        if not environ and in_process.fits(arguments):
+            return in_process.call(self.file, arguments)
+        before = len(self.said())
+        running = self.start(*arguments, **environ)
+        output, _ = running.communicate(timeout=seconds)
+        return running.returncode, output, self.said()[before:]
 
     def said(self) -> str:
         """What commands have said on standard error."""
