@@ -96,7 +96,7 @@ init-large: $(STAMP) servers ## a million rows are copied, beside `mysqldump | m
 
 .PHONY: init-kills
 init-kills: $(STAMP) servers ## an empty target is filled from a source that takes 500 transactions a second, and ten processes are killed
-	BISYNC_TEST_KILLS=10 BISYNC_TEST_RATE=500 $(BIN)/pytest tests/faults/test_initialize.py -s --timeout 3600
+	BISYNC_TEST_KILLS=10 BISYNC_TEST_RATE=520 $(BIN)/pytest tests/faults/test_initialize.py -s --timeout 3600
 	BISYNC_TEST_KILLS=50 BISYNC_TEST_LONG=1 $(BIN)/pytest tests/integration/test_data_init.py tests/integration/test_init_moments.py
 
 .PHONY: convergence

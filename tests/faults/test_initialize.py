@@ -6,16 +6,15 @@ import contextlib
 import os
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pymysql
 import pytest
 from ddl.schema_differences import carried_unguarded, enabled_events, read_schema, schema_differences
 from sakila.sakila_like import make
 
+from faults.chinook_clients import ChinookClients
 from faults.compare import assert_equal
 from faults.harness import WORKERS, Cluster, until
 from faults.test_chinook import SCRIPT, run_script
@@ -27,8 +26,8 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 SCHEMAS = ("Chinook", "sakila")
 KILLS = 10 if os.environ.get("BISYNC_TEST_KILLS") else 1
 LARGE_ROWS = 120_000 if os.environ.get("BISYNC_TEST_KILLS") else 10_000
-RATE = int(os.environ.get("BISYNC_TEST_RATE", "0"))  # transactions a second at the source, 0: as many as three clients make
-WRITERS = 12 if RATE else 3
+RATE = int(os.environ.get("BISYNC_TEST_RATE", "0"))  # transactions a second that the source takes, all else giving way; 0: 100
+CLIENTS = 12
 SECONDS_BETWEEN = (0.3, 2.5)  # two kills
 SAKILA_ROWS = (
     "INSERT INTO language VALUES (1, '中文', 'にほん', 'zh'), (2, 'English', 'えいご', 'en')",
@@ -50,7 +49,7 @@ def cluster(fault_servers: Sandbox) -> Iterator[Cluster]:
     cluster = Cluster(fault_servers, name="filled")
     cluster.configure(
         SCHEMAS, schemas=(), both={"ddl": False}, east={"initialize": ["structure", "data"], "ddl": True},
-        initialization={"chunk_rows": 300},
+        initialization={"chunk_rows": LARGE_ROWS // 40},
     )  # fmt: skip
     for side in ("east", "west"):
         with cluster.connect(side) as connection:
@@ -81,64 +80,6 @@ def cluster(fault_servers: Sandbox) -> Iterator[Cluster]:
         cluster.kill_all()
 
 
-class Writer(threading.Thread):
-    """A client of east: changes, moves of keys and of unique values, inserts and deletes ahead of the copy and behind it."""
-
-    def __init__(self, cluster: Cluster, seed: int) -> None:
-        super().__init__(name=f"writer {seed}")
-        self._cluster = cluster
-        self._random = random.Random(seed)
-        self._stop_asked = threading.Event()
-        self.transactions = 0
-        self.failure: BaseException | None = None
-
-    def end(self) -> None:
-        """Stop, and raise what went wrong."""
-        self._stop_asked.set()
-        self.join()
-        if self.failure is not None:
-            raise self.failure
-
-    def run(self) -> None:
-        """Write until told to end."""
-        try:
-            with self._cluster.connect("east", database="Chinook") as connection, connection.cursor() as cursor:
-                due = time.monotonic()
-                while not self._stop_asked.wait(max(0.0, due - time.monotonic()) if RATE else 0.003):
-                    due += WRITERS / RATE if RATE else 0.0
-                    try:
-                        for _ in range(self._random.randint(1, 3)):
-                            cursor.execute(self._statement())
-                        connection.commit()
-                        self.transactions += 1
-                    except (pymysql.err.IntegrityError, pymysql.err.OperationalError) as error:
-                        if error.args[0] not in (1062, 1205, 1213, 1451, 1452):
-                            raise
-                        connection.rollback()
-        except BaseException as error:  # noqa: BLE001  the test raises it
-            self.failure = error
-
-    def _statement(self) -> str:
-        pick = self._random.randint
-        play, other = 2 * pick(1, LARGE_ROWS), pick(1, 2 * LARGE_ROWS + 1000)
-        track, playlist = pick(1, 3503), pick(1, 18)
-        return self._random.choice(
-            (
-                f"UPDATE Track SET UnitPrice = UnitPrice + 0.01, Composer = UUID() WHERE TrackId = {track}",
-                f"UPDATE PlaylistTrack SET TrackId = {pick(1, 3503)} WHERE PlaylistId = {playlist} AND TrackId = {track}",
-                f"DELETE FROM PlaylistTrack WHERE PlaylistId = {playlist} AND TrackId = {track}",
-                f"INSERT INTO PlaylistTrack VALUES ({playlist}, {track})",
-                f"INSERT INTO Artist VALUES ({pick(-5000, 5000)}, UUID())",
-                f"DELETE FROM Artist WHERE ArtistId = {pick(-5000, 5000)}",
-                f"UPDATE Play SET PlayId = {other} WHERE PlayId = {play}",
-                f"UPDATE Play SET Note = CONCAT('note ', {pick(1, 2 * LARGE_ROWS)}) WHERE PlayId = {play}",
-                f"DELETE FROM Play WHERE PlayId = {play}",
-                f"INSERT INTO Play VALUES ({other}, {track}, UUID())",
-                f"UPDATE sakila.film SET title = UUID() WHERE film_id = {pick(1, 900)}",
-            )
-        )
-
-
 def initialization(cluster: Cluster) -> tuple[str, int]:
     """The state of the direction, and how many rows are copied."""
     found = cluster.status()
@@ -148,7 +89,7 @@ def initialization(cluster: Cluster) -> tuple[str, int]:
 
 
 def is_copied(cluster: Cluster) -> bool:
-    """Whether the direction is past its copy; not asked all the time, as the clients are threads of this process."""
+    """Whether the direction is past its copy; not asked all the time, which would take from the source's share of the machine."""
     time.sleep(2.0)
     return initialization(cluster)[0] == "syncing"
 
@@ -171,12 +112,9 @@ def give_way(pid: int | None) -> None:
 
 def test_an_empty_target_is_filled_under_writes(cluster: Cluster) -> None:
     """Equal in structure and bytes by the test's own comparison, with processes killed in the middle; nothing echoes."""
-    writers = [Writer(cluster, seed) for seed in range(WRITERS)]
+    clients = ChinookClients(cluster.server("east"), CLIENTS, RATE or 100, LARGE_ROWS)
     kills = random.Random(7)
-    for writer in writers:
-        writer.start()
     try:
-        began = time.monotonic()
         cluster["up"].start()
         if RATE:
             for pid in (cluster["up"].pid, cluster.server("west").pid, cluster.sandbox.kafka.pid):
@@ -184,14 +122,11 @@ def test_an_empty_target_is_filled_under_writes(cluster: Cluster) -> None:
         for _ in range(KILLS):
             time.sleep(kills.uniform(*SECONDS_BETWEEN))
             kill_one(cluster, kills)
-        until(lambda: is_copied(cluster), "all is copied", 300, logs=cluster.logs)
-        seconds = time.monotonic() - began
+        until(lambda: is_copied(cluster), "all is copied", 600, logs=cluster.logs)
     finally:
-        for writer in writers:
-            writer.end()
+        written, seconds = clients.end()
     cluster.wait(120)
-    written = sum(writer.transactions for writer in writers)
-    print(f"\n{written} transactions in {seconds:.0f} s, {written / seconds:.0f}/s; {initialization(cluster)[1]} rows copied")
+    print(f"\n{written:,} transactions in {seconds:.0f} s, {written / seconds:.0f}/s; {initialization(cluster)[1]:,} rows copied")
     assert assert_equal(cluster, *SCHEMAS) > LARGE_ROWS
     schemas = [read_schema(cluster, side, list(SCHEMAS)) for side in ("east", "west")]
     assert schema_differences(*schemas) == []

@@ -95,6 +95,7 @@ def test_another_key_and_another_name(world: World) -> None:
 
 def test_init_while_a_direction_is_paused(world: World) -> None:
     """It does not say that all is done, where nobody has looked."""
+    world.run("init", seconds=300)
     make(world, "unseen", "id INT PRIMARY KEY", numbers(3, "{n}"))
     world.run("pause", "east", "west")
     said = world.run("init", expect=1, seconds=300)
