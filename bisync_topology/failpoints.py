@@ -33,6 +33,7 @@ NAMES: Final = (
     "init.after_snapshot",
     "init.after_read",
     "init.after_high",
+    "init.after_own_commit",
     "init.before_commit",
     "init.after_commit",
     "supervisor.after_spawn",

@@ -96,9 +96,22 @@ class Writer:
             failpoints.reach("applier.mid_rows")
         self.conflicts.write()
         self.orphans.relieve()
-        if self._kept and changes:
-            self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
-            self._kept.clear()
+        if changes:
+            self._free_kept()
+
+    def write_as_own(self, changes: Sequence[Change]) -> None:
+        """Apply changes in a transaction of their own, without a marker: to this side's producer it is a user's, and is carried.
+
+        Raises as `write` and `commit` do. Its conflicts are counted by the next commit, since the count is in the marker's row.
+        """
+        for change in changes:
+            self._resolve(change, None)
+        self.conflicts.check()
+        self.conflicts.write()
+        self._free_kept()
+        self._connection.commit()
+        self.conflicts.committed_as_own()
+        failpoints.reach("init.after_own_commit")
 
     def put_list(self, sql: bytes) -> int:
         """Insert rows that their source has written as a list; gives how many. Raises pymysql.err.MySQLError."""
@@ -130,6 +143,11 @@ class Writer:
             return ", ".join(names)
 
         return take
+
+    def _free_kept(self) -> None:
+        if self._kept:
+            self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
+            self._kept.clear()
 
     def commit(self, progress: Progress) -> None:
         """Steps 3 to 5. Raises ConflictStop where the policy wants the direction to stop, Repeat where orphans are found."""

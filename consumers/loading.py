@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
+from functools import partial
 
 import pymysql.err
 import structlog
@@ -25,32 +25,27 @@ from bisync_topology import failpoints
 from bisync_topology.control import Control
 from bisync_topology.errors import Category, ConflictStop, classify, rule_for
 from bisync_topology.initialization import COPYING, DONE, GONE, LEFT, WAITING, copied_elsewhere, read_tables
-from bisync_topology.scope import Scope, UnionScope, splits
+from bisync_topology.scope import Scope, splits
 from bisync_topology.topology import Direction, Step, Topology
 from consumers.apply import Writer, refused
 from consumers.changes import Change
 from consumers.chunk_plan import Plan
+from consumers.chunk_puts import ChunkPuts, MisfitError, ReplacesError
 from consumers.chunk_readers import Readers
 from consumers.chunk_sql import Bound
-from consumers.chunks import Chunk, Chunks, Key, Name, Pieces
+from consumers.chunks import Chunk, Chunks, Key, Name
 from consumers.initial_tables import add_tables
-from consumers.long_rows import Long
 from consumers.passing import Passing
 from consumers.records import ways_out
-from consumers.tables import AppliedTable, AppliedTables
-from schemas.records import Row, RowEvent, TransactionRecord
+from consumers.tables import AppliedTables
+from schemas.records import Row, TransactionRecord
 
 log = structlog.get_logger()
 
 ASK_KEYS = 5000  # that the stream has touched, and of which the server says whether they are of a chunk
-LOOKS = 3  # at rows that differ, each once the source has what the target had written before
 LIST_SECONDS = 10.0  # between two tries to find what is to be copied, while the source is away
 AHEAD = 2  # chunks on their way for each reader
 RETRY_SECONDS = 20.0  # how long a table that does not fit waits for statements that are on their way
-
-
-class _MisfitError(Exception):
-    """A list of rows cannot be put as it is, or rows differ that the target may have changed just now."""
 
 
 class Loading:
@@ -72,11 +67,10 @@ class Loading:
         self._writer = writer
         self._tables: AppliedTables
         self._passing = passing
-        self._stream = stream
         self._chunks = Chunks(AHEAD * topology.initialization.readers)
         self._readers: Readers | None = None
         self._left: dict[Name, Bound | None] = {}  # tables that are not copied, in order, and up to where they are
-        self._described: dict[Name, tuple[object, AppliedTable]] = {}
+        self._puts = ChunkPuts(topology, direction, writer, passing, stream)
         self._failing: dict[Name, float] = {}  # since when a table does not fit
         self._wants = Step.DATA in direction.initialize
         self._list_at: float | None = None  # when the source is asked again for its tables
@@ -84,6 +78,7 @@ class Loading:
     def begin(self, tables: AppliedTables) -> None:
         """Find what is to be copied, and start to. Raises as a connection to the source does, ApplyError."""
         self._tables = tables
+        self._puts.begin(tables)
         if self._wants:
             self._find()
             self._left = self._read_left()
@@ -176,7 +171,7 @@ class Loading:
 
     def structure_changed(self) -> None:
         """Tables have changed here: what was read before may not fit, nor may what is known of them."""
-        self._described.clear()
+        self._puts.forget()
         if self._readers is not None:
             with self._chunks.lock:
                 self._left = self._read_left()
@@ -209,7 +204,7 @@ class Loading:
         if chunk.error is not None:
             self._does_not_fit(chunk, chunk.error)
         elif chunk.gone:
-            self._write(chunk, lambda: None, GONE)
+            self._write(chunk, lambda: None)
         elif not self._chunks.touched.known_since(chunk.table, chunk.since):
             self._chunks.again(chunk, whole=False)
         else:
@@ -234,100 +229,42 @@ class Loading:
 
     def _put(self, chunk: Chunk) -> None:
         touched = self._chunks.touched.since(chunk.table, chunk.since)
-        state = COPYING if chunk.high is not None else DONE
-        if not chunk.whole:
-            if touched and self._touches(chunk, touched):
-                self._chunks.again(chunk, whole=True)
-                return
+        if chunk.whole:
+            while rows := self._put_whole(chunk, touched):
+                self._passing.repeat(partial(self._puts.as_own, chunk, rows))
+                touched |= {_key(chunk.sql.plan.key, row) for row in rows}
+        elif touched and self._touches(chunk, touched):
+            self._chunks.again(chunk, whole=True)
+        else:
             try:
-                self._write(chunk, lambda: self._list(chunk), state)
-            except _MisfitError:
+                self._write(chunk, partial(self._puts.as_list, chunk))
+            except MisfitError:
                 self._writer.rollback()
                 self._chunks.again(chunk, whole=True)
-            return
-        table = self._table(chunk)
-        kept = [row for row in chunk.images if _key(chunk.sql.plan.key, row) not in touched]
+
+    def _put_whole(self, chunk: Chunk, left_out: set[Key]) -> list[Row]:
+        """Put a chunk's rows by themselves, or have it read again. What has to go as the target's own first is given instead."""
+        rows = [row for row in chunk.images if _key(chunk.sql.plan.key, row) not in left_out]
         try:
-            self._write(chunk, lambda: self._one_by_one(table, kept, chunk), state)
-        except _MisfitError:
+            self._write(chunk, partial(self._puts.one_by_one, chunk, rows))
+        except ReplacesError as found:
+            self._writer.rollback()
+            return [rows[n] for n in found.places]
+        except MisfitError:
             self._writer.rollback()
             chunk.looks += 1
             self._chunks.again(chunk, whole=True)
+        return []
 
     def _touches(self, chunk: Chunk, keys: set[Key]) -> bool:
         """Whether any of the keys may be of a chunk: that is the server's to say."""
         question = chunk.sql.touches(keys, chunk.low, chunk.high) if len(keys) <= ASK_KEYS else None
         return question is None or bool(self._writer.ask(question))
 
-    def _list(self, chunk: Chunk) -> None:
-        """The rows as the source listed them, if each of them is new here."""
-        if not chunk.rows:
-            return
-        try:
-            put = self._writer.put_list(chunk.sql.insert + chunk.values)
-        except pymysql.err.MySQLError as error:
-            if classify(error) is not Category.STOP and not isinstance(error, pymysql.err.IntegrityError):
-                raise
-            raise _MisfitError from error  # by themselves, rows say what is wrong with them
-        if put != chunk.rows:
-            raise _MisfitError
-
-    def _one_by_one(self, table: AppliedTable, rows: Iterable[Row], chunk: Chunk) -> None:
-        """As inserts of a transaction each; a conflict is known again by the number that its table and key give.
-
-        Rows that differ may be those that the target has changed, and the source has not got yet: they are looked at again.
-        """
-        at = self._passing.here(chunk.seen)
-        changes = []
-        for row in rows:
-            number = _number(table, row)
-            record = TransactionRecord(
-                *(number, 0, True, "rows", self._stream, at.gtid, at.committed_at), None, 0, 0, chunk.seen, False, 0, ()
-            )
-            of, kept = table, row
-            if any(isinstance(value, Pieces) for value in row):
-                of, kept = table.for_long_rows, self._kept(table, row)
-            changes.append(Change(of, RowEvent(number, 0, "c", None, kept), record, 0))
-        try:
-            self._writer.write(changes)
-            differ = self._writer.conflicts.undecided
-        except ConflictStop:
-            differ = True
-            if chunk.looks >= LOOKS or not self._goes_back(chunk):
-                raise
-        if differ and chunk.looks < LOOKS and self._goes_back(chunk):
-            raise _MisfitError
-
-    def _goes_back(self, chunk: Chunk) -> bool:
-        """Whether what the target writes to a table is carried to the source."""
-        back = UnionScope(self._topology.directions_from(self._direction.to), control_schema=self._topology.control_schema)
-        return back.includes(*chunk.table)
-
-    def _kept(self, table: AppliedTable, row: Row) -> Row:
-        """A row with its long values in the target's session."""
-        assert table.statements is not None
-        values = list(row)
-        for n, value in enumerate(values):
-            if isinstance(value, Pieces):
-                length = sum(map(len, value))
-                keep = self._writer.keep(table.name, table.statements.plan.columns[n], length)
-                digest = sha256()
-                names = []
-                for piece in value:
-                    digest.update(piece)
-                    names.append(keep(piece))
-                values[n] = Long(length=length, digest=digest.hexdigest(), pieces=tuple(names))
-        return tuple(values)
-
-    def _table(self, chunk: Chunk) -> AppliedTable:
-        known = self._described.get(chunk.table)
-        if known is None or known[0] is not chunk.sql:
-            known = self._described[chunk.table] = chunk.sql, self._tables.of_plan(chunk.sql.plan)
-        return known[1]
-
-    def _write(self, chunk: Chunk, write: Callable[[], None], state: str) -> None:
+    def _write(self, chunk: Chunk, write: Callable[[], None]) -> None:
         """One target transaction: what is known of the table's copy, and its rows."""
         db, name = chunk.table
+        state = GONE if chunk.gone else DONE if chunk.high is None else COPYING
         frontier = None if chunk.high is None else json.dumps(chunk.high)
 
         def all_of_it() -> None:
@@ -350,11 +287,11 @@ class Loading:
             raise refused(error, (), rule_for(error), ".".join(chunk.table)) from error
         failpoints.reach("init.after_commit")
         self._chunks.take(chunk)
-        if chunk.high is not None and state == COPYING:
+        if chunk.high is not None and not chunk.gone:
             self._left[chunk.table] = chunk.high
             return
         del self._left[chunk.table]
-        self._described.pop(chunk.table, None)
+        self._puts.forget(chunk.table)
         self._tables.forget()
         if state == GONE:
             self.structure_changed()  # others of its chunks may be on their way
@@ -371,11 +308,3 @@ class Loading:
 
 def _key(positions: Sequence[int], row: Row) -> tuple[object, ...]:
     return tuple(row[n] for n in positions)
-
-
-def _number(table: AppliedTable, row: Row) -> int:
-    """Less than zero, which no sequence is, and the same whenever the row is read."""
-    assert table.statements is not None
-    plan = table.statements.plan
-    text = repr((table.name, [row[n] for n in plan.key]))
-    return -1 - (int.from_bytes(sha256(text.encode("utf-8", "surrogatepass")).digest()[:8]) >> 2)

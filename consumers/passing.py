@@ -59,8 +59,19 @@ class Passing:
         return total
 
     def write(self, progress: Progress, write: Callable[[], None], *, fk_checks: bool) -> None:
-        """One target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
+        """One target transaction that passes `progress`; see `repeat`."""
         total = self.total(progress)
+
+        def attempt() -> None:
+            self.begin(total, fk_checks=fk_checks)
+            write()
+            self._writer.commit(total)
+
+        self.repeat(attempt)
+        self.committed(total)
+
+    def repeat(self, transaction: Callable[[], None]) -> None:
+        """Run a target transaction, again as a whole after a deadlock or lock-wait time-out, or to refuse what leaves orphans."""
         retries = Retrying(
             retry=retry_if_exception(_to_be_repeated),
             wait=wait_random_exponential(multiplier=0.02, max=2.0),
@@ -70,10 +81,7 @@ class Passing:
         )
         for attempt in retries:
             with attempt:
-                self.begin(total, fk_checks=fk_checks)
-                write()
-                self._writer.commit(total)
-        self.committed(total)
+                transaction()
 
     def here(self, seen: int) -> Progress:
         """Of a transaction that passes nothing: its rows are of no source transaction. seen: see Progress."""

@@ -23,6 +23,7 @@ from consumers.resolve import Resolution, Resolved
 from schemas.parts import LONG_BYTES
 from schemas.records import Row, TransactionRecord
 
+Place = tuple[int, int]  # of a change: the sequence of its transaction, and its order in it
 MAX_PENDING = 1000  # conflicts of one transaction that are looked for before the direction stops
 MAX_PENDING_BYTES = 16 << 20  # of their rows
 _SHOWN = 4  # columns of a conflict in its error
@@ -40,11 +41,13 @@ class ConflictRecorder:
         self._met: list[Resolved] = []
         self._pending: list[Resolved] = []
         self._pending_bytes = 0
-        self._written = self._already = 0
-        self._passing: set[tuple[int, int]] = set()  # of those on record, what the transaction has applied
+        self._written: list[Place] = []  # those of the transaction
+        self._already = 0
+        self._uncounted = 0  # of a transaction without a marker
+        self._passing: set[Place] = set()  # of those on record, what the transaction has applied
         found = control.execute("pending_conflicts", control.topology.name, source_side, stream)
         self._known = {(int(sequence), int(order)): int(number) for number, sequence, order, _ in found}  # pending, on record
-        self._resolutions: dict[tuple[int, int], Resolution] = {
+        self._resolutions: dict[Place, Resolution] = {
             (int(sequence), int(order)): resolution for _, sequence, order, resolution in found if resolution is not None
         }
 
@@ -82,13 +85,19 @@ class ConflictRecorder:
         """Whether the transaction has met a conflict that nobody has decided about."""
         return bool(self._written) or any(self.resolution(each.change) is None for each in (*self._met, *self._pending))
 
+    def replaced(self, changes: Sequence[Change]) -> list[int]:
+        """Which of these changes of the transaction have met other rows and took their place, by number."""
+        written = set(self._written)
+        return [n for n, change in enumerate(changes) if _place(change) in written and self.resolution(change) != "target"]
+
     def clear(self) -> None:
         """Forget what was met: the transaction is undone."""
         self._met.clear()
         self._passing.clear()
         self._pending.clear()
         self._pending_bytes = 0
-        self._written = self._already = 0
+        self._written.clear()
+        self._already = 0
 
     def check(self) -> None:
         """Raise ConflictStop where the policy wants the direction to stop; `record_pending` gives it its id."""
@@ -110,7 +119,7 @@ class ConflictRecorder:
         if new:
             with self._control.connection.cursor() as cursor:
                 cursor.executemany(self._control.text("insert_conflict"), new)
-        self._written += len(self._met)
+        self._written += [_place(resolved.change) for resolved in self._met]
         self._met.clear()
 
     def settle(self, sequence: int) -> tuple[int, int]:
@@ -122,13 +131,22 @@ class ConflictRecorder:
             if place in self._passing or 0 <= place[0] <= sequence:
                 decision = "source" if place in self._passing else "skipped"  # the direction carries it no more
                 self._control.execute("close_one", now_us(), decision, self._control.topology.name, number)
-        return self._written, self._already
+        return len(self._written) + self._uncounted, self._already
 
     def committed(self, sequence: int) -> None:
         """The transaction that `settle` was for is committed."""
         gone = {place for place in self._known.keys() | self._resolutions.keys() if 0 <= place[0] <= sequence} | self._passing
         self._known = {place: number for place, number in self._known.items() if place not in gone}
         self._resolutions = {place: told for place, told in self._resolutions.items() if place not in gone}
+        self._uncounted = 0
+        self.clear()
+
+    def committed_as_own(self) -> None:
+        """A transaction is committed that has no marker, and so nothing that counts its conflicts."""
+        self._uncounted += len(self._written)
+        for place in self._written:
+            self._known.pop(place, None)
+            self._resolutions.pop(place, None)
         self.clear()
 
     def all_copied(self) -> None:
@@ -206,8 +224,7 @@ def ways_out(conflict_id: str, source: str, target: str, *, others: bool) -> str
     )
 
 
-def _place(change: Change) -> tuple[int, int]:
-    """Which change: the sequence of its transaction, and its order in it."""
+def _place(change: Change) -> Place:
     return change.record.sequence, change.event.order
 
 

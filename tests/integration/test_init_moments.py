@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import pymysql.err
 import pytest
-from test_data_init import copied, copying, ended, equal, make, numbers
+from test_data_init import copied, copying, ended, equal, make, new_world, numbers
 from topologies import World
 from topologies import eventually as soon
 
@@ -22,6 +23,7 @@ from consumers import loading
 from sandbox.instances import Sandbox
 
 pytestmark = pytest.mark.servers
+__all__ = ["new_world"]  # a fixture
 
 eventually = partial(soon, seconds=240)
 
@@ -103,6 +105,53 @@ def test_init_while_a_direction_is_paused(world: World) -> None:
     world.run("resume", "east", "west")
     world.run("init", seconds=300)
     equal(world, "unseen")
+
+
+@pytest.mark.parametrize(
+    ("policy", "killed"),
+    [
+        ("site_priority", True),
+        pytest.param("site_priority", False, marks=pytest.mark.long),
+        pytest.param("newest", False, marks=pytest.mark.long),
+        pytest.param("merge", False, marks=pytest.mark.long),
+    ],
+)
+def test_rows_that_the_target_changes_end_equal(new_world: World, policy: str, killed: bool) -> None:
+    """The copy's row takes the place of one whose change is still to reach the source, which knows of nothing that overlaps.
+
+    killed: the applier is, between the write that the source is told of and the chunk.
+    """
+    world = new_world
+    world.run("init", seconds=300)
+    make(world, "changed", "id INT PRIMARY KEY, v INT, u INT UNIQUE, version INT", numbers(100, "{n}, 0, {n}, 5"))
+    world.sql("west", "SET sql_log_bin = 0", *(f"INSERT INTO {world.db}.changed VALUES ({n}, 0, {n}, 5)" for n in range(40, 60)))
+    settings = {"on_conflict": policy, **({"version_column": "version"} if policy == "newest" else {})}
+    for direction in world.topology["directions"]:
+        direction["tables"] = {f"{world.db}.changed": settings}
+    world.run("pause", "west", "east")
+    world.sql(
+        "west",
+        f"UPDATE {world.db}.changed SET v = 1, version = 4 WHERE id = 50",
+        f"UPDATE {world.db}.changed SET v = 2, version = 6 WHERE id = 51",
+        f"UPDATE {world.db}.changed SET u = 1052 WHERE id = 52",
+        f"UPDATE {world.db}.changed SET id = 1053 WHERE id = 53",
+        f"INSERT INTO {world.db}.changed VALUES (1054, 3, 10, 7)",
+    )
+    up = world.start("up", **({"BISYNC_FAILPOINT": "init.after_own_commit:1"} if killed else {}))
+    eventually(lambda: world.states() == {"east": "syncing", "west": "paused"}, world.said)
+    assert ("applier west ended by SIGKILL" in world.said()) is killed
+    found = world.sql("west", f"SELECT row_key, type, decision FROM {world.control}.conflicts ORDER BY id")
+    assert [(json.loads(key)["id"], *more) for key, *more in found] == [
+        (10, "insert_unique", "source"),
+        (50, "insert_exists", "source"),
+        (51, "insert_exists", "source"),
+        (52, "insert_exists", "source"),
+        (53, "insert_unique", "source"),
+    ]
+    world.run("resume", "west", "east")
+    world.run("wait")
+    equal(world, "changed")
+    ended(up)
 
 
 def test_a_source_that_is_away_when_tables_are_looked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
