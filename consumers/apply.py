@@ -144,11 +144,6 @@ class Writer:
 
         return take
 
-    def _free_kept(self) -> None:
-        if self._kept:
-            self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
-            self._kept.clear()
-
     def commit(self, progress: Progress) -> None:
         """Steps 3 to 5. Raises ConflictStop where the policy wants the direction to stop, Repeat where orphans are found."""
         if self.orphans.refusing:
@@ -189,6 +184,11 @@ class Writer:
         resolved = resolve(self._connection, change, self._check_size, self._send_back, found, resolution, refuses)
         self.orphans.acted(change, resolved.decision.actions)
         self.conflicts.add(resolved)
+
+    def _free_kept(self) -> None:
+        if self._kept:
+            self._query("SET " + ", ".join(f"{name} = NULL" for name in self._kept))
+            self._kept.clear()
 
     def _query(self, sql: str) -> int:
         self._check_size(sql)

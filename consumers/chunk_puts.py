@@ -100,7 +100,7 @@ class ChunkPuts:
         The arbiter has no change of these rows under way, so it would take what users of this side have written to them for news,
         while here it is gone. So it has to hear of that too, in this side's order. Killed behind this, the copy finds equal rows.
         """
-        self._writer.write_as_own(self._changes(chunk, rows))
+        self._writer.write_as_own(self._changes(chunk, rows))  # made anew: long values were in the session for one transaction
 
     def _changes(self, chunk: Chunk, rows: Sequence[Row]) -> list[Change]:
         """Rows as inserts, each of a transaction of its own."""

@@ -3,8 +3,8 @@
 Why that is consistent is told in chunks.py. A chunk is written, in code order, in one target transaction:
 1. the progress row, which is the origin marker, and then the table's row of `initialization`, by which this side's producer knows
    that what follows are rows of a copy, and which says where to go on;
-2. the rows: as a list, as the source gave them, where no key in it was touched and none is there already; else one by one, as
-   inserts by the decision table, without those that were touched;
+2. the rows (chunk_puts.py): as a list, as the source gave them, where no key in it was touched and none is there already; else
+   one by one, as inserts by the decision table, without those that were touched;
 3. as any other transaction ends (apply.py).
 
 Until all tables of the direction are copied its session checks no foreign keys, and no change is looked at for them: rows come

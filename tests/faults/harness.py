@@ -37,13 +37,18 @@ class TimedOut(AssertionError):
     """A condition that did not come."""
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = PATIENCE, *, logs: Callable[[], str] = str) -> T:
-    """Ask until the answer is true, and give it; fail with what was waited for, the last answer and the logs."""
+def until(
+    condition: Callable[[], T], what: str, seconds: float = PATIENCE, *, logs: Callable[[], str] = str, every: float = 0.05
+) -> T:
+    """Ask until the answer is true, and give it; fail with what was waited for, the last answer and the logs.
+
+    every: seconds between two questions.
+    """
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         if time.monotonic() > deadline:
             raise TimedOut(f"{what}: not within {seconds:.0f} s; last answer: {answer!r}\n{logs()}")
-        time.sleep(0.05)
+        time.sleep(every)
     return answer
 
 
