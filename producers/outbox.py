@@ -161,7 +161,12 @@ class Outbox:
         rest = messages
         while rest:
             self._producer.produce_batch(partition[0], rest, partition=partition[1])  # a message's own partition is not heeded
-            rest = _not_queued(rest)
+            try:
+                rest = _not_queued(rest)
+            except KafkaException as error:
+                if error.args[0].name() == "_STATE":  # the transaction has failed meanwhile; why, its commit says at once
+                    self._producer.commit_transaction(CALL_SECONDS)
+                raise
             if rest:
                 self._producer.poll(0.05)
 

@@ -7,6 +7,7 @@ yet, takes whatever comes first, and the client then calls the refused record de
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 import threading
@@ -16,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 from links import RefusingLink
 
-from bisync_topology.kafka import admin, create_topics, event_topic_settings
+from bisync_topology.kafka import admin, create_topics, event_topic_settings, rule_of
 from bisync_topology.kafka_records import end_offset, end_offsets, read
 from bisync_topology.ownership import Report
 from bisync_topology.restarts import Backoff
@@ -106,6 +107,21 @@ def test_ours_arrive(stage: Stage) -> None:
     outbox.close()
     assert stage.link.refused == 1
     assert stage.arrived() == [0, 1, 2, 3]
+
+
+def test_a_failed_transaction_says_why(stage: Stage) -> None:
+    """The first record of a partition goes alone; where the broker refuses it, what follows would only hear of a wrong state."""
+    small, stop = f"{TOPIC}_small", threading.Event()
+    create_topics(admin(stage.topology), stage.topology, {small: (1, {"max.message.bytes": "20000"})})
+    outbox = Outbox(stage.topology, "east", backoff=Backoff(stop, what="test", report=Report()), stop=stop)
+    outbox.initialize()
+    outbox.begin()
+    for _ in range(2):
+        outbox.put(small, 0, None, random.Random(0).randbytes(40_000))
+    with pytest.raises(KafkaException, match=small) as failed:
+        outbox.commit()
+    outbox.close()
+    assert rule_of(failed.value).code == "record_too_large"
 
 
 # A group is asked about while its broker is away; once the broker is back, the process has some seconds to die in.
