@@ -7,11 +7,10 @@ import os
 import socket
 import ssl
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
@@ -53,6 +52,21 @@ def _context(mode: SslMode, ca: str | None, cert: str | None, key: str | None, _
     return context
 
 
+@cache
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Connection(Connection):
+    """For `preferred` PyMySQL makes a context a connection, and reads all the system's authorities each time, to ask none."""
+
+    def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        return sslp if isinstance(sslp, ssl.SSLContext) else _unverified()
+
+
 def connection_settings(mysql: MySQL) -> dict[str, Any]:
     """Keyword arguments for `pymysql.connect` that reach one side."""
     return {
@@ -73,7 +87,7 @@ def connect(mysql: MySQL, *, autocommit: bool = True, read_timeout: float = READ
     The session's wait_timeout bounds how long the server keeps locks of a process that was frozen or cut off.
     Raises pymysql.err.MySQLError; bisync_topology.errors.rule_for knows what to do about it.
     """
-    connection: Any = pymysql.connect(
+    connection: Any = _Connection(
         **connection_settings(mysql),
         autocommit=autocommit,
         read_timeout=min(read_timeout, CONNECT_TIMEOUT),  # a greeting that does not come is not waited for as an answer is

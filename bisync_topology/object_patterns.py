@@ -18,6 +18,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 
 class Wild(enum.Enum):
@@ -142,7 +143,7 @@ def witnesses(patterns: Sequence[ObjectPattern]) -> list[tuple[str, str]]:
     automata.append((*some_name, _SEPARATOR, *some_name))  # the last one: a name has two parts, neither empty
     shape = len(automata) - 1
     letters = {part for automaton in automata for part in automaton if isinstance(part, str)}
-    other = next(letter for letter in map(chr, (*b"xyz", *range(ord("a"), 0x110000))) if letter not in letters)
+    other = next(letter for letter in map(chr, chain(b"xyz", range(ord("a"), 0x110000))) if letter not in letters)
     start = _closure([(number, 0) for number in range(len(automata))], automata)
     queue, seen = deque([(start, "")]), {start}
     found: dict[frozenset[int], tuple[str, str]] = {}

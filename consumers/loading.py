@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import pymysql.err
@@ -231,7 +232,8 @@ class Loading:
         touched = self._chunks.touched.since(chunk.table, chunk.since)
         if chunk.whole:
             while rows := self._put_whole(chunk, touched):
-                self._passing.repeat(partial(self._puts.as_own, chunk, rows))
+                with _naming(chunk):
+                    self._passing.repeat(partial(self._puts.as_own, chunk, rows))
                 touched |= {_key(chunk.sql.plan.key, row) for row in rows}
         elif touched and self._touches(chunk, touched):
             self._chunks.again(chunk, whole=True)
@@ -274,17 +276,14 @@ class Loading:
             failpoints.reach("init.before_commit")
 
         try:
-            self._passing.write(self._passing.here(chunk.seen), all_of_it, fk_checks=True)
+            with _naming(chunk):
+                self._passing.write(self._passing.here(chunk.seen), all_of_it, fk_checks=True)
         except ConflictStop as error:
             self._writer.rollback()
             source, target = self._direction.from_, self._direction.to
             error.conflict_id = self._writer.conflicts.record_pending(error)
             error.hint = ways_out(error.conflict_id, source, target, others=len(error.pending) > 1)
             raise
-        except pymysql.err.MySQLError as error:
-            if classify(error) is not Category.STOP:
-                raise
-            raise refused(error, (), rule_for(error), ".".join(chunk.table)) from error
         failpoints.reach("init.after_commit")
         self._chunks.take(chunk)
         if chunk.high is not None and not chunk.gone:
@@ -304,6 +303,17 @@ class Loading:
         self._writer.loading = False
         self._writer.conflicts.all_copied()
         log.info("all rows are copied", direction=str(self._direction))
+
+
+@contextmanager
+def _naming(chunk: Chunk) -> Iterator[None]:
+    """What the target's server refuses for good is an ApplyError that names the table."""
+    try:
+        yield
+    except pymysql.err.MySQLError as error:
+        if classify(error) is not Category.STOP:
+            raise
+        raise refused(error, (), rule_for(error), ".".join(chunk.table)) from error
 
 
 def _key(positions: Sequence[int], row: Row) -> tuple[object, ...]:

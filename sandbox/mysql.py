@@ -113,8 +113,8 @@ class MySQLServer:
         self.start()
 
     def connect(self, user: str = "root", password: str = "", **kw: Any) -> "pymysql.Connection[Cursor]":
-        """Open a connection, in autocommit mode unless asked otherwise; `kw` is PyMySQL's."""
-        kw = {"autocommit": True, "charset": "utf8mb4", **kw}
+        """Open a connection, in autocommit mode and in the clear unless asked otherwise; `kw` is PyMySQL's."""
+        kw = {"autocommit": True, "charset": "utf8mb4", "ssl_disabled": "ssl" not in kw, **kw}
         return pymysql.connect(host=self.host, port=self.port, user=user, password=password, **kw)
 
     def log_tail(self) -> str:
