@@ -75,7 +75,7 @@ bench: $(STAMP) servers ## throughput and latency, beside native replication
 
 .PHONY: kills
 kills: $(STAMP) servers sysbench ## kill -9 at every failpoint, 50 times, and outages of each server; `make test` does five
-	BISYNC_TEST_KILLS=50 $(BIN)/pytest tests/faults -k "(kill or outages or crash) and not ddl"
+	BISYNC_TEST_KILLS=50 BISYNC_TEST_LONG=1 $(BIN)/pytest tests/faults -k "(kill or outages or crash) and not ddl"
 
 .PHONY: soak
 soak: $(STAMP) servers sysbench ## the long forms: every kill, minutes of sysbench, thousands of random tables
