@@ -1,8 +1,8 @@
 """What each error of a client library leads to: the error policy, as one table with its advice.
 
-Numbers are those of MySQL's and MariaDB's server errors (1000 and up) and of the client library (2000 to 2061);
-names are librdkafka's. `errors.classify` and `errors.classify_kafka` look things up here. What is not listed stops
-the direction: an error nobody thought of is for a person to read, not to be repeated for ever.
+Numbers are those of MySQL's and MariaDB's server errors (1000 and up; below, of their files) and of the client library
+(2000 to 2061); names are librdkafka's. `errors.classify` and `errors.classify_kafka` look things up here. What is not listed
+stops the direction: an error nobody thought of is for a person to read, not to be repeated for ever.
 """
 
 import enum
@@ -37,8 +37,9 @@ AWAY = Rule(_RECONNECT, "server_away", "is the MySQL server running, and are hos
 _FULL = Rule(_RECONNECT, "connections_full", "raise max_connections (or max_user_connections) on the server")
 _LOGIN = Rule(_STOP, "access_denied", "check user and password in topology.yaml; `precheck` prints the GRANTs needed")
 _GRANT = Rule(_STOP, "privilege_missing", "`precheck` prints the GRANT statement that is missing")
-_DISK = Rule(_RECONNECT, "disk_full", "free disk space on the server; work goes on by itself then")
+DISK = Rule(_RECONNECT, "disk_full", "free disk space on the server; work goes on by itself then")
 _READ_ONLY = Rule(_RECONNECT, "read_only", "the server is read-only; work goes on once read_only is switched off")
+_NOT_READY = Rule(_RECONNECT, "not_ready", "the server starts, or its cluster node has not joined; work goes on once it has")
 _LOCKS = Rule(_RETRY, "lock_conflict", "another session holds the row; repeated by itself")
 _INTERRUPTED = Rule(_RETRY, "interrupted", "the statement was killed or timed out; repeated by itself")
 _ALTERED = Rule(_RETRY, "table_changing", "somebody is altering the table; repeated by itself")
@@ -52,12 +53,14 @@ MYSQL: dict[int, Rule] = {
     **dict.fromkeys((1205, 1213, 1614, 3058, 3101, 3572), _LOCKS),
     **dict.fromkeys((1317, 1969, 3024), _INTERRUPTED),
     **dict.fromkeys((1412, 1684), _ALTERED),
+    1637: Rule(_RETRY, "transactions_full", "the server has as many transactions as it can take; repeated by itself"),
     # the connection is gone or was not to be had; 1927 is MariaDB's 3169 (session killed), 4031 the idle time-out
     **dict.fromkeys((1053, 1079, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2005, 2006, 2013, 2055, 3169, 4031), AWAY),
     **dict.fromkeys((1040, 1135, 1203, 1226), _FULL),
-    **dict.fromkeys((1021, 1026), _DISK),
+    **dict.fromkeys((3, 1021, 1026, 1114, 1878, 3675), DISK),  # 1114 is what InnoDB says; 1030 is one by its text alone
     **dict.fromkeys((1290, 1836), _READ_ONLY),
-    1047: Rule(_RECONNECT, "not_ready", "the cluster node is not ready; work goes on once it has joined"),
+    **dict.fromkeys((1047, 3168), _NOT_READY),
+    3032: Rule(_RECONNECT, "offline_mode", "the server is in offline mode; work goes on once offline_mode is switched off"),
     # the server says no, and will again
     **dict.fromkeys((1045, 1251, 1698, 1820, 1862, 2059, 2061, 3118), _LOGIN),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _GRANT),

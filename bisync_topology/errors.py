@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 import pymysql.err
 
-from bisync_topology.error_table import AWAY, BROKER, KAFKA, MYSQL, TLS, Category, Rule
+from bisync_topology.error_table import AWAY, BROKER, DISK, KAFKA, MYSQL, TLS, Category, Rule
 
 __all__ = [
     "ApplyError",
@@ -50,6 +50,8 @@ __all__ = [
     "rule_for",
     "words",
 ]
+
+_ENGINE_ERROR = 1030  # any of a storage engine; which one, its text says
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -269,6 +271,8 @@ def _mysql_rule(exc: pymysql.err.MySQLError) -> Rule:
     number = exc.args[0] if exc.args else None
     if isinstance(number, int) and number in MYSQL:
         return MYSQL[number]
+    if number == _ENGINE_ERROR and "error 28 " in str(exc.args[-1]):  # ENOSPC
+        return DISK
     if isinstance(exc, pymysql.err.InterfaceError) or type(exc) is pymysql.err.Error:
         return AWAY  # (0, '') and 'Already closed': the connection was lost before this call
     if isinstance(number, int):

@@ -130,18 +130,43 @@ def test_errors_survive_pickling() -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  # our own bytes
 
 
-@pytest.mark.parametrize("number", [1205, 1213, 1317, 3101, 3572])
+@pytest.mark.parametrize("number", [1205, 1213, 1317, 1637, 3101, 3572])
 def test_lock_errors_repeat_the_transaction(number: int) -> None:
-    """A deadlock or a time-out on a lock is repeated on the same connection."""
+    """A deadlock, a time-out on a lock or too many transactions at once: repeated on the same connection."""
     assert classify(pymysql.err.OperationalError(number, "")) is Category.RETRY_TRANSACTION
 
 
-@pytest.mark.parametrize("number", [1040, 1053, 1203, 1290, 1836, 1927, 2003, 2006, 2013, 3169, 4031])
+@pytest.mark.parametrize("number", [1040, 1053, 1203, 1290, 1836, 1927, 2003, 2006, 2013, 3032, 3168, 3169, 4031])
 def test_lost_connections_are_made_again(number: int) -> None:
-    """A server that is away, full, read-only for now or that killed the session is waited for."""
+    """A server that is away, full, read-only or offline for now or that killed the session is waited for."""
     error = pymysql.err.OperationalError(number, "")
     assert classify(error) is Category.RECONNECT
     assert exit_code(error) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (3, "Error writing file './binlog.000001' (OS errno 28 - No space left on device)"),
+        (1021, "Disk full (/tmp/#sql1_1.MAI)"),
+        (1026, "Error writing file './shop/stock.ibd' (errno: 28 - No space left on device)"),
+        (1030, "Got error 28 - 'No space left on device' from storage engine"),
+        (1114, "The table 'stock' is full"),
+        (1878, "Temporary file write failure."),
+        (3675, "Create table/tablespace 'stock' failed, as disk is full."),
+    ],
+)
+def test_a_full_disk_is_waited_for_and_said(number: int, text: str) -> None:
+    """Whatever InnoDB, the binlog or a temporary file says of it: space can be freed, and work goes on by itself."""
+    error = pymysql.err.OperationalError(number, text)
+    assert (classify(error), rule_for(error).code) == (Category.RECONNECT, "disk_full")
+    assert "disk space" in (advice(error) or "")
+
+
+@pytest.mark.parametrize("text", ["Got error 168 - 'Unknown (generic) error from engine' from storage engine", "Got error 280"])
+def test_an_engine_that_refuses_for_another_reason_stops(text: str) -> None:
+    """1030 is any error of a storage engine: only its text tells a full disk."""
+    assert rule_for(pymysql.err.OperationalError(1030, text)).code == "mysql_error"
 
 
 @pytest.mark.parametrize(
