@@ -17,6 +17,7 @@
 only the Kafka edge modules import that client.
 """
 
+import errno
 import socket
 import ssl
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 _ENGINE_ERROR = 1030  # any of a storage engine; which one, its text says
+# what a socket says of a network or a host that is away, for which Python has no class; not every system has all of them
+_NO_WAY = {getattr(errno, n) for n in ("EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "ENONET") if hasattr(errno, n)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +200,8 @@ def rule_for(exc: BaseException) -> Rule:
         case ssl.SSLCertVerificationError():
             return TLS
         case ConnectionError() | TimeoutError() | socket.gaierror() | ssl.SSLError():
+            return AWAY
+        case OSError() if exc.errno in _NO_WAY:
             return AWAY
         case _:
             return Rule(Category.INTERNAL, "internal")

@@ -1,5 +1,6 @@
 """The exception tree, its exit codes, and what each client error leads to."""
 
+import errno
 import pickle
 import socket
 import ssl
@@ -178,6 +179,11 @@ def test_an_engine_that_refuses_for_another_reason_stops(text: str) -> None:
         ConnectionRefusedError(111, "Connection refused"),
         ConnectionResetError(),
         TimeoutError(),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+        OSError(errno.EHOSTDOWN, "Host is down"),
+        OSError(errno.ENETDOWN, "Network is down"),
+        OSError(errno.ENONET, "Machine is not on the network"),
         socket.gaierror(-2, "Name or service not known"),
         ssl.SSLEOFError(8, "EOF occurred in violation of protocol"),
     ],
@@ -211,7 +217,9 @@ def test_an_unknown_server_error_stops_without_advice() -> None:
     assert (classify(error), advice(error), exit_code(error)) == (Category.STOP, None, 70)
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), AssertionError(), pymysql.err.ProgrammingError("Cursor closed")])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), AssertionError(), OSError(errno.EBADF, "x"), pymysql.err.ProgrammingError("Cursor closed")]
+)
 def test_everything_else_is_a_defect(error: Exception) -> None:
     """What no table knows is an internal error."""
     assert classify(error) is Category.INTERNAL
