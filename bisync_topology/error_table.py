@@ -83,6 +83,9 @@ _STORAGE = Rule(_RECONNECT, "broker_storage", "the broker cannot write its log: 
 _ACL = Rule(_STOP, "kafka_denied", "grant the Kafka principal Read, Write, Create and Describe with this prefix")
 _SASL = Rule(_STOP, "kafka_login", "check the sasl.* and ssl.* properties under `kafka` in topology.yaml")
 _LOST = Rule(_STOP, "records_lost", "records are gone from the topic (retention?): `init --reset FROM TO` begins anew")
+_BROKER_VERSION = Rule(
+    _STOP, "broker_version", "this version of the broker does not know what is asked of it: upgrade the broker"
+)
 _SIZE = Rule(_STOP, "record_too_large", "raise topics.max_message_bytes in topology.yaml, and on the existing topics")
 
 KAFKA: dict[str, Rule] = (
@@ -93,14 +96,21 @@ KAFKA: dict[str, Rule] = (
     | _named(BROKER, "BROKER_NOT_AVAILABLE REPLICA_NOT_AVAILABLE REQUEST_TIMED_OUT NETWORK_EXCEPTION")
     | _named(BROKER, "NOT_ENOUGH_REPLICAS NOT_ENOUGH_REPLICAS_AFTER_APPEND CONCURRENT_TRANSACTIONS")
     | _named(BROKER, "_NOENT UNKNOWN_PRODUCER_ID INVALID_PRODUCER_ID_MAPPING FENCED_LEADER_EPOCH UNKNOWN_LEADER_EPOCH")
+    | _named(BROKER, "OFFSET_NOT_AVAILABLE LISTENER_NOT_FOUND UNKNOWN_TOPIC_ID THROTTLING_QUOTA_EXCEEDED")
     | _named(_STORAGE, "KAFKA_STORAGE_ERROR LOG_DIR_NOT_FOUND")
     | _named(_ACL, "TOPIC_AUTHORIZATION_FAILED GROUP_AUTHORIZATION_FAILED CLUSTER_AUTHORIZATION_FAILED")
     | _named(_ACL, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED")
     | _named(_SASL, "_AUTHENTICATION SASL_AUTHENTICATION_FAILED UNSUPPORTED_SASL_MECHANISM _SSL")
     | _named(_LOST, "OFFSET_OUT_OF_RANGE _AUTO_OFFSET_RESET _LOG_TRUNCATION")
+    | _named(_BROKER_VERSION, "UNSUPPORTED_VERSION _UNSUPPORTED_FEATURE")
     | _named(_SIZE, "MSG_SIZE_TOO_LARGE RECORD_LIST_TOO_LARGE INVALID_MSG_SIZE")
     | {
         "UNKNOWN_TOPIC_OR_PART": Rule(_STOP, "topic_missing", "`up` creates topics; `init --reset` if one was deleted"),
+        "INVALID_TRANSACTION_TIMEOUT": Rule(
+            _STOP,
+            "transaction_timeout",
+            "lower transaction.timeout.ms below `kafka` in topology.yaml, or raise transaction.max.timeout.ms of the brokers",
+        ),
         "INVALID_REPLICATION_FACTOR": Rule(_STOP, "replication_factor", "lower topics.replication_factor: few brokers"),
     }
 )

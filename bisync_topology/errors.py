@@ -225,7 +225,9 @@ def kafka_rule(name: str, *, retriable: bool = False, fatal: bool = False, abort
     """
     if name in KAFKA:
         return KAFKA[name]
-    if fatal or retriable:
+    if fatal:
+        return Rule(Category.RECONNECT, "kafka_error", "the Kafka client has given up; a new one begins where it was")
+    if retriable:
         return Rule(Category.RECONNECT, "kafka_error", BROKER.advice)
     return Rule(Category.RETRY_TRANSACTION if abortable else Category.STOP, "kafka_error")
 

@@ -33,7 +33,7 @@ class Record(NamedTuple):
 
 
 def low_offsets(client: AdminClient, partitions: Iterable[Partition]) -> dict[Partition, int]:
-    """Each partition's beginning: the first offset that retention has left. Raises KafkaException."""
+    """Each partition's beginning: the first offset that retention has left. Raises KafkaException, Unreachable."""
     spec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
     return _offsets(client, dict.fromkeys(partitions, spec), IsolationLevel.READ_UNCOMMITTED)
 
@@ -73,7 +73,7 @@ def heads(
 def end_offsets(client: AdminClient, partitions: Iterable[Partition], *, committed: bool = False) -> dict[Partition, int]:
     """Each partition's end: the high watermark, or that of what is committed, where its oldest open transaction begins.
 
-    Raises KafkaException.
+    Raises KafkaException, Unreachable where a broker does not know a topic yet.
     """
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     return _offsets(client, dict.fromkeys(partitions, OffsetSpec.latest()), level)  # type: ignore[no-untyped-call]
@@ -83,12 +83,20 @@ def _offsets(client: AdminClient, specs: Mapping[Partition, Any], level: Isolati
     wanted = {TopicPartition(*partition): spec for partition, spec in specs.items()}
     if not wanted:
         return {}
-    futures = client.list_offsets(wanted, isolation_level=level, request_timeout=ADMIN_TIMEOUT)
-    return {(where.topic, where.partition): int(future.result().offset) for where, future in futures.items()}
+    found = {}
+    for where, future in client.list_offsets(wanted, isolation_level=level, request_timeout=ADMIN_TIMEOUT).items():
+        try:
+            found[where.topic, where.partition] = int(future.result().offset)
+        except KafkaException as error:
+            if error.args[0].name() != "UNKNOWN_TOPIC_OR_PART":
+                raise
+            # whoever asks has made or seen it: brokers come to know a new topic one after the other
+            raise Unreachable(f"Kafka does not know topic {where.topic} yet", where=Where(topic=where.topic)) from error
+    return found
 
 
 def end_offset(client: AdminClient, partition: Partition) -> int:
-    """A partition's high watermark, behind uncommitted records too. Raises KafkaException."""
+    """A partition's high watermark, behind uncommitted records too. Raises KafkaException, Unreachable."""
     return end_offsets(client, [partition])[partition]
 
 

@@ -59,7 +59,11 @@ def _transactions(topology: Topology, found: KafkaFacts) -> Item:
     side, said = next(iter(bad.items()))
     why = "changes and their position are written in Kafka's transactions, so that none comes twice"
     if "TRANSACTION_TIMEOUT" in said:
-        fix = "transaction.max.timeout.ms=900000    # in server.properties of each broker, which is then restarted"
+        timeout = topology.kafka.get("transaction.timeout.ms", 900_000)
+        fix = (
+            f"transaction.max.timeout.ms={timeout}    # in server.properties of each broker, which is then restarted;"
+            " or lower transaction.timeout.ms below `kafka` in topology.yaml"
+        )
     else:
         fix = (
             f"transaction.state.log.replication.factor={min(found.brokers, SAFE_COPIES)}\n"

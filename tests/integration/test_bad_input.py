@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from topologies import World
+from topologies import World, eventually
 
 from sandbox.process import free_port
 
@@ -118,6 +118,24 @@ def test_everything_at_once(world: World) -> None:
     world.sql("west", f"REVOKE DELETE ON `{world.db}`.* FROM {world.user}@'%'".replace("_db`", r"\_db`"))
     with changed(world, "west", "binlog_row_image", "NOBLOB"):
         refused(world, 1, "4 of ", "east: key", "west: privileges", "west: binlog_row_image", "nothing was created")
+
+
+def test_a_kafka_transaction_that_may_not_last_so_long(world: World) -> None:
+    """`up` starts nothing; a producer by itself stops its direction, with the setting in the hint, and does not try for ever."""
+    setting = "transaction.timeout.ms"
+    world.topology["kafka"][setting] = 1_000_000  # the broker allows 900,000
+    said = world.run("up", expect=1, **QUICK)
+    assert "INVALID_TRANSACTION_TIMEOUT" in said and f"lower {setting}" in said and "producer east started" not in said
+    producer, _ = world.start("producer", "east"), world.start("applier", "west")
+    eventually(lambda: world.states()["east"] == "failed", world.said)
+    error = world.direction()["error"]
+    assert error["code"] == "transaction_timeout" and f"lower {setting} below `kafka`" in error["hint"]
+    producer.terminate()
+    assert producer.wait(60) == 0
+    del world.topology["kafka"][setting]
+    world.start("producer", "east")
+    world.run("resume", "east", "west")
+    eventually(lambda: world.told()["processes"][0]["state"] == "running", world.said)
 
 
 def test_a_topic_that_is_gone(world: World) -> None:

@@ -232,10 +232,37 @@ def test_a_fenced_producer_looks_at_its_lock(name: str) -> None:
     assert classify_kafka(name, retriable=False, fatal=True, abortable=False) is Category.FENCED
 
 
-@pytest.mark.parametrize("name", ["_ALL_BROKERS_DOWN", "_TRANSPORT", "_TIMED_OUT", "COORDINATOR_NOT_AVAILABLE"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_ALL_BROKERS_DOWN",
+        "_TRANSPORT",
+        "_TIMED_OUT",
+        "COORDINATOR_NOT_AVAILABLE",
+        "OFFSET_NOT_AVAILABLE",
+        "LISTENER_NOT_FOUND",
+        "UNKNOWN_TOPIC_ID",
+        "THROTTLING_QUOTA_EXCEEDED",
+    ],
+)
 def test_a_broker_that_is_away_is_waited_for(name: str) -> None:
-    """Errors of the way to the broker are waited out."""
+    """Errors of the way to the broker are waited out, and what it says while it or its leaders change."""
     assert classify_kafka(name) is Category.RECONNECT
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("INVALID_TRANSACTION_TIMEOUT", "lower transaction.timeout.ms below `kafka`"),
+        ("UNSUPPORTED_VERSION", "version"),
+        ("_UNSUPPORTED_FEATURE", "version"),
+    ],
+)
+def test_what_the_broker_will_never_do_stops(name: str, words: str) -> None:
+    """A new client would be told the same, though librdkafka calls it fatal: the advice names what is to be changed."""
+    rule = kafka_rule(name, fatal=True)
+    assert rule.category is Category.STOP
+    assert words in (rule.advice or "")
 
 
 def test_a_full_broker_is_waited_for_and_said() -> None:
@@ -263,6 +290,12 @@ def test_the_name_wins_over_the_flags(name: str) -> None:
 def test_unknown_kafka_errors_go_by_their_flags(retriable: bool, fatal: bool, abortable: bool, category: Category) -> None:
     """A name that is not listed is judged by what librdkafka says of it."""
     assert classify_kafka("SOMETHING_NEW", retriable, fatal, abortable) is category
+
+
+def test_a_fatal_error_is_not_a_broker_that_is_away() -> None:
+    """It is said by a broker that runs."""
+    assert "is the broker running" in (kafka_rule("SOMETHING_NEW", retriable=True).advice or "")
+    assert "is the broker running" not in (kafka_rule("SOMETHING_NEW", fatal=True).advice or "")
 
 
 def test_every_entry_has_advice() -> None:

@@ -332,6 +332,15 @@ def test_kafka(item: str, kafka: KafkaFacts, result: str, seen: str) -> None:
     assert made.result == result and seen in made.seen, made
 
 
+def test_a_transaction_that_may_not_last_so_long() -> None:
+    """The brokers have to allow what the file says, or else our own 15 minutes."""
+    refused = KafkaFacts(brokers=1, transactions={"east": "INVALID_TRANSACTION_TIMEOUT"})
+    for kafka, wanted in (({}, "=900000 "), ({"transaction.timeout.ms": "1000000"}, "=1000000 ")):
+        of = topology(kafka={"bootstrap.servers": "127.0.0.1:9092", **kafka})
+        fix = str(found("transactional_id", "east", of=of, kafka=refused).fix)
+        assert f"transaction.max.timeout.ms{wanted}" in fix and "lower transaction.timeout.ms" in fix
+
+
 def test_fewer_copies_than_the_file_says() -> None:
     """Topics that exist keep what they have."""
     made = found("replication_factor", None, of=topology(topics={"replication_factor": "3"}), kafka=with_topics(1, 3))
