@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 
 from bisync_topology import failpoints
 from bisync_topology.error_table import Category, Rule
-from bisync_topology.errors import BisyncError, DirectionFailed, LostOwnership, Where, rule_for
+from bisync_topology.errors import BisyncError, DirectionFailed, LostOwnership, Where, rule_for, words
 from bisync_topology.kafka import error_text, rule_of
 from bisync_topology.ownership import Ownership, Wanted
 from bisync_topology.restarts import Backoff
@@ -102,7 +102,7 @@ def _after(
     if isinstance(error, LostOwnership) or rule.category is Category.INTERNAL:
         raise error
     if rule.category is Category.STOP:
-        _record(error, rule, text, work, ownership, stop)
+        _record(error, rule, text, work, ownership, stop, backoff)
         return
     if rule.category is Category.FENCED:
         log.warning("the Kafka transaction was fenced; looking at the lock", process=ownership.process, error=text)
@@ -113,7 +113,9 @@ def _after(
     backoff.wait(text, rule.advice)
 
 
-def _record(error: Exception, rule: Rule, text: str, work: Work, ownership: Ownership, stop: threading.Event) -> None:
+def _record(
+    error: Exception, rule: Rule, text: str, work: Work, ownership: Ownership, stop: threading.Event, backoff: Backoff
+) -> None:
     log.error("stopped by an error", process=ownership.process, error=text, code=rule.code, hint=rule.advice)
     if not isinstance(error, DirectionFailed):
         error = DirectionFailed(text, code=rule.code, hint=rule.advice, where=Where(side=ownership.side))
@@ -121,5 +123,7 @@ def _record(error: Exception, rule: Rule, text: str, work: Work, ownership: Owne
         ownership.fail(error, work.directions, getattr(error, "conflict_id", None))
     except pymysql.err.MySQLError as away:
         log.warning("the failed state could not be recorded; the error will show again", error=str(away))
+        backoff.wait(f"{ownership.side} to take the failed state ({words(away)}): {words(error)}", rule.advice)
+        return
     if not ownership.held:
         stop.wait(_RETRY_SECONDS)  # nobody waits for `resume` yet
