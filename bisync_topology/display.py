@@ -152,6 +152,11 @@ def _notes(status: Mapping[str, Any], unreached: Sequence[str]) -> Iterator[Text
             what = f" holds statements of structure: {each['held']}"
             look = "bisync-topology ddl list --state held"
             yield Text.assemble(("! ", "yellow"), (each["name"], "bold"), what, ("\n  see  ", "dim"), (look, "cyan"))
+        if "repeats" in each:
+            repeats = each["repeats"]
+            what = f" repeats a transaction, attempt {repeats['attempt']}: {repeats['waits_for']}"
+            text = Text.assemble(("! ", "yellow"), (each["name"], "bold"), what)
+            yield text.append("\n  why  ", "dim").append(repeats["hint"]) if repeats["hint"] else text
     found = status.get("verification")
     if found is not None:
         mark = ("● ", "green") if found["equal"] else ("! ", "yellow")

@@ -70,18 +70,22 @@ def standing(status: Mapping[str, Any], source: str, target: str) -> str:
     """Say in a few words where a direction stands, and whom it waits for."""
     one = next(each for each in status["directions"] if (each["from"], each["to"]) == (source, target))
     names = (f"producer {source}", f"applier {target}")
-    concerned = [each for each in status["processes"] if each["name"] in names and each["state"] != "running"]
+    concerned = [
+        each for each in status["processes"] if each["name"] in names and (each["state"] != "running" or "repeats" in each)
+    ]
     parts = [one["state"]]
     if one["lag_events"]:
         parts.append(f"{one['lag_events']} transactions behind")
     if one["lag_seconds"]:
         parts.append(f"by {one['lag_seconds']:.1f} s")
-    parts += [f"{each['name']} is {each['state']}" + _for(each) for each in concerned]
+    parts += [f"{each['name']} {_does(each)}" for each in concerned]
     return ", ".join(parts)
 
 
-def _for(process: Mapping[str, Any]) -> str:
-    return f" for: {process['detail']}" if "detail" in process else ""
+def _does(process: Mapping[str, Any]) -> str:
+    if "repeats" in process:
+        return f"repeats a transaction: {process['repeats']['waits_for']}"
+    return f"is {process['state']}" + (f" for: {process['detail']}" if "detail" in process else "")
 
 
 def unreached(topology: Topology, facts: StatusFacts) -> list[str]:
@@ -222,7 +226,7 @@ def _process(name: str, row: ProcessRow | None, alive: bool) -> dict[str, Any]:
     state = row.state if alive else STOPPED
     pid = None if state == STOPPED else row.pid
     process: dict[str, Any] = {"name": name, "state": state, "pid": pid, "restarts": row.restarts}
-    if state == "running" and (told := {name: row.detail[name] for name in ("ddl", "held") if row.detail.get(name)}):
+    if state == "running" and (told := {name: row.detail[name] for name in ("ddl", "held", "repeats") if row.detail.get(name)}):
         return {**process, **told}
     waits_for = row.detail.get("waits_for") if state == "waiting" else None
     return {**process, "detail": str(waits_for)} if waits_for else process

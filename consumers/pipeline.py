@@ -139,7 +139,7 @@ class ApplierProcess:
             connection.commit()
             connection.query(JUDGING_STATEMENT)
         writer = Writer(connection, rows, conflicts, SendBack(control), self._refusals)
-        passing = Passing(writer, assembler, fetcher.commit)
+        passing = Passing(writer, assembler, fetcher.commit, self.ownership, self._halted)
         loading = self._loading = Loading(self.topology, self.direction, control, writer, passing, stream)
         structure = Structure(
             self.topology,

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from typing import Any
 
 import pytest
 from topologies import World, eventually
@@ -102,7 +103,14 @@ def test_filters(world: World) -> None:
 
 
 def test_a_locked_row_is_waited_for(world: World) -> None:
-    """A session that holds a row makes the applier's statement time out: the whole transaction is done again, once."""
+    """A session that holds a row makes the applier's statement time out: the whole transaction is done again, once.
+
+    Meanwhile `status` says so, and a pause is heard.
+    """
+
+    def applier() -> dict[str, Any]:
+        return next(each for each in world.told()["processes"] if each["name"] == "applier west")
+
     table = world.table()
     world.sql("west", "SET GLOBAL innodb_lock_wait_timeout = 1")
     try:
@@ -118,9 +126,20 @@ def test_a_locked_row_is_waited_for(world: World) -> None:
             counted = f"{waiting} WHERE ERROR_NUMBER = 1205 AND SUM_ERROR_RAISED >= 2"
             eventually(lambda: world.sql("west", counted) == ((1,),))
             assert world.direction("east")["state"] == "syncing"
+            eventually(lambda: "repeats" in applier())
+            shown = applier()
+            assert shown["state"] == "running"
+            assert shown["repeats"]["hint"] == "another session holds the row; repeated by itself"
+            assert "Lock wait timeout exceeded" in world.run("status")
+            world.run("pause", "east", "west")
+            eventually(lambda: world.states()["east"] == "paused", seconds=20)
+            assert "repeats" not in applier()
+            world.run("resume", "east", "west")
+            eventually(lambda: "repeats" in applier())
             holder.rollback()
             released.set()
         world.run("wait")
+        eventually(lambda: applier()["state"] == "running" and "repeats" not in applier())
         assert released.is_set()
         assert world.sql("west", f"SELECT qty FROM {table} ORDER BY id") == ((3,), (2,))
     finally:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bisync_topology.errors import ApplyError
+from bisync_topology.ownership import Report
 from consumers.assemble import Assembled
 from consumers.groups import Groups
 from consumers.passing import Passing
@@ -69,12 +70,14 @@ def groups(target: Target, *skips: str) -> Groups:
     """A direction whose skips are these."""
     whatever: Any = target
     tables: Any = Tables()
+    assembler: Any = SimpleNamespace(repeated=0)
+    ownership: Any = SimpleNamespace(report=Report())
     return Groups(
         direction=("east", "west"),
         rows=whatever,
         writer=whatever,
         tables=tables,
-        passing=Passing(whatever, SimpleNamespace(repeated=0), lambda positions: None),  # type: ignore[arg-type]
+        passing=Passing(whatever, assembler, lambda positions: None, ownership, lambda: False),
         loading=SimpleNamespace(note=lambda changes: None, passed=lambda record: None),  # type: ignore[arg-type]
         skips=lambda: frozenset(skips),
         structure=SimpleNamespace(holding=False, meet=None, pass_over=lambda *_: None),  # type: ignore[arg-type]

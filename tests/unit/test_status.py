@@ -177,6 +177,21 @@ def test_a_process_that_waits_says_for_what() -> None:
     assert standing(status, "east", "west") == "syncing, producer east is waiting for: Kafka at x does not answer"
 
 
+def test_a_process_that_repeats_a_transaction_says_why() -> None:
+    """It runs all the same: what holds it up, how often it has tried, and what that means."""
+    repeats = {"waits_for": "Lock wait timeout exceeded", "hint": "another session holds the row", "attempt": 3}
+    status = build(
+        TOPOLOGY, facts(west={"processes": {"producer west": process(), "applier west": process(detail={"repeats": repeats})}})
+    )
+    assert (status["processes"][3]["state"], status["processes"][3]["repeats"]) == ("running", repeats)
+    assert standing(status, "east", "west") == "syncing, applier west repeats a transaction: Lock wait timeout exceeded"
+    console = Console(width=80, record=True, file=StringIO())
+    show_status(status, console=console)
+    shown = console.export_text()
+    assert "applier west repeats a transaction, attempt 3: Lock wait timeout exceeded" in shown
+    assert "another session holds the row" in shown
+
+
 def test_before_the_first_up() -> None:
     """Servers without control tables are no error: nothing has run, so everything is stopped, and nothing was applied."""
     empty = {"applied": {}, "wanted": {}, "processes": {}}
