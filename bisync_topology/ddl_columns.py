@@ -1,4 +1,4 @@
-"""Which columns an ALTER TABLE adds, drops or renames. Pure."""
+"""Which columns an ALTER TABLE adds, drops or renames, and whether it leaves rows as they are. Pure."""
 
 from typing import Literal, NamedTuple
 
@@ -9,6 +9,7 @@ _NO_COLUMN = {"INDEX", "KEY", "UNIQUE", "FULLTEXT", "SPATIAL", "PRIMARY", "FOREI
 # MariaDB: no reserved words, so each may also be a column's name.
 _NO_COLUMN_BEFORE = {"VECTOR": ("INDEX", "KEY"), "PERIOD": ("FOR",), "SYSTEM": ("VERSIONING",)}
 _COMMA = frozenset({","})
+_KEYS = frozenset({"PRIMARY", "UNIQUE"})
 
 
 class ColumnChange(NamedTuple):
@@ -27,14 +28,7 @@ def column_changes(
     Each old name is one of before the statement: `RENAME COLUMN a TO b, RENAME COLUMN b TO a` swaps them, and
     `DROP a, ADD a INT` makes a new column. So apply them all at once, not one after the other.
     """
-    cursor = Cursor(sql, default_db, ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes)
-    verb = cursor.take("ALTER")
-    skip_modifiers(cursor)
-    if not verb or not cursor.take("TABLE"):
-        raise NotUnderstood
-    skip_if_exists(cursor)
-    cursor.table()
-    skip_wait(cursor)
+    cursor = _altered(Cursor(sql, default_db, ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
     changes: list[ColumnChange] = []
     action, renamed, listed = "", False, False
     more = True
@@ -48,6 +42,31 @@ def column_changes(
             _read(cursor, action, changes)
         more = bool(cursor.find(_COMMA, level=int(listed)))
     return tuple(changes)
+
+
+def only_adds(sql: str, default_db: str, *, ansi_quotes: bool = False, backslash_escapes: bool = True) -> bool:
+    """Whether it does nothing but add columns, plain indexes, checks, foreign keys or partitions: rows stay as they were.
+
+    A primary or unique key may be another one by which rows are told from each other.
+    """
+    cursor = _altered(Cursor(sql, default_db, ansi_quotes=ansi_quotes, backslash_escapes=backslash_escapes))
+    only, more = True, ","
+    while more:
+        only = only and more == "," and bool(cursor.take("ADD", "ALGORITHM", "LOCK"))
+        more = cursor.find(_COMMA, _KEYS)
+    return only
+
+
+def _altered(cursor: Cursor) -> Cursor:
+    """Go past ALTER TABLE and the table's name."""
+    verb = cursor.take("ALTER")
+    skip_modifiers(cursor)
+    if not verb or not cursor.take("TABLE"):
+        raise NotUnderstood
+    skip_if_exists(cursor)
+    cursor.table()
+    skip_wait(cursor)
+    return cursor
 
 
 def _read(cursor: Cursor, action: str, changes: list[ColumnChange]) -> None:

@@ -84,9 +84,14 @@ class Latest:
         self._waiting -= len(self._window.pop(table, {}))
 
     def emptied(self, table: str) -> None:
-        """A table was emptied or dropped: of its rows nothing is known any more."""
+        """A table was emptied, dropped or altered: of its rows nothing is known any more."""
         self._kept -= len(self.tables.pop(table, Found()).kinds)
         self._waiting -= len(self._window.pop(table, {}))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Tables of whose rows anything is known."""
+        return frozenset({*self.tables, *self._window})
 
     def compare(self) -> None:
         """Compare what waits."""

@@ -16,7 +16,8 @@ from typing import Any
 from pymysql.connections import Connection
 
 from bisync_topology.control import Control
-from bisync_topology.ddl import read_statement
+from bisync_topology.ddl import Category, read_statement
+from bisync_topology.ddl_columns import only_adds
 from bisync_topology.errors import ApplyError, CheckFailed
 from bisync_topology.kafka import admin, check_access
 from bisync_topology.kafka_access import applier_access
@@ -43,6 +44,7 @@ from recovery.replay_plan import Chosen, Plan, plan
 from schemas.framing import HEADER_BYTES, framed_id
 from schemas.list_records import decode_ddl
 from schemas.parts import decode_part
+from schemas.records import DdlEvent
 from schemas.topics import transactions_topic
 
 EXAMPLES = 10
@@ -121,8 +123,8 @@ def _take(latest: Latest, tables: AppliedTables, piece: Assembled) -> None:
     if record.kind == "ddl":
         for value in piece.values:
             event = decode_ddl(value)
-            if read_statement(event.statement, event.default_db, **read_as(event.sql_mode)).verb in _EMPTYING:
-                for name in event.tables:
+            if _takes_rows(event):
+                for name in event.tables or latest.names:  # where they could not be told, any
                     latest.emptied(name)
         return
     if piece.in_parts:
@@ -139,6 +141,15 @@ def _take(latest: Latest, tables: AppliedTables, piece: Assembled) -> None:
             raise
         for name in {tables.name(framed_id(value)) for value in piece.values}:
             latest.leave_out(name, error.message)
+
+
+def _takes_rows(event: DdlEvent) -> bool:
+    """Whether rows may be gone, or be others, of which no row event tells: those of a partition, of another table's name."""
+    flags = read_as(event.sql_mode)
+    statement = read_statement(event.statement, event.default_db, **flags)
+    if statement.category is Category.UNKNOWN or statement.verb in _EMPTYING:
+        return True
+    return statement.verb == "ALTER TABLE" and not only_adds(event.statement, event.default_db, **flags)
 
 
 def _write(topology: Topology, direction: Direction, connection: Connection[Any], latest: Latest, rows: MarkerRows) -> int:

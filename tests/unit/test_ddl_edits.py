@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisync_topology.ddl import Category, read_statement
-from bisync_topology.ddl_columns import ColumnChange, column_changes
+from bisync_topology.ddl_columns import ColumnChange, column_changes, only_adds
 from bisync_topology.ddl_edits import definer_of, with_current_user, with_event_disabled, without_start_transaction
 from bisync_topology.ddl_names import only_renames, only_tables, renames
 from bisync_topology.ddl_triggers import GUARD_VARIABLE, guarded, is_guarded
@@ -171,6 +171,7 @@ EDITS: dict[str, Edit] = {
     "guarded": guarded,
     "is_guarded": is_guarded,
     "column_changes": lambda sql: column_changes(sql, "d"),
+    "only_adds": lambda sql: only_adds(sql, "d"),
     "only_tables": lambda sql: only_tables(sql, "d", lambda _, table: table == "a"),
     "renames": lambda sql: renames(sql, "d"),
     "only_renames": lambda sql: only_renames(sql, "d", lambda old, _: old[1] == "a"),
@@ -203,6 +204,9 @@ NOT_FOR = [
     ("column_changes", "ALTER TABLE a ADD (b INT"),
     ("column_changes", "ALTER TABLE a RENAME COLUMN b c"),
     ("column_changes", "ALTER TABLE a DROP b; DROP TABLE a"),
+    ("only_adds", "DROP TABLE a"),
+    ("only_adds", "ALTER TABLE a ADD (b INT"),
+    ("only_adds", "ALTER TABLE a ADD b INT; DROP TABLE a"),
     ("only_tables", "DROP TABLE b, c"),
     ("only_tables", "DROP TABLE a; DROP TABLE b"),
     ("only_tables", "DROP TABLE a, b c"),
@@ -276,6 +280,31 @@ def test_column_changes(actions: str, expected: str) -> None:
             changes.append(ColumnChange("rename", *word.split(">")))
     assert column_changes(f"ALTER TABLE t {actions}", "d") == tuple(changes)
     assert column_changes(f"alter online table if exists `x`.`add` wait 5 {actions}", "d") == tuple(changes)
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        ("ADD b INT", True),
+        ("ADD COLUMN (b INT, c ENUM('x,', 'y')), LOCK=NONE, ALGORITHM = INPLACE", True),
+        ("ADD INDEX (b, c), ADD CONSTRAINT f FOREIGN KEY (b) REFERENCES u (id), ADD CHECK (b > 0)", True),
+        ("ADD PARTITION (PARTITION p VALUES LESS THAN (9), PARTITION q VALUES LESS THAN (19))", True),
+        ("/*!80000 ADD b INT */, DROP c", False),
+        ("ADD b INT, DROP PARTITION p", False),
+        ("ADD b INT, MODIFY c INT", False),
+        ("ADD b INT, RENAME TO u", False),
+        ("ADD b INT UNIQUE", False),
+        ("ADD (b INT, PRIMARY KEY (c))", False),
+        ("ADD CONSTRAINT k UNIQUE (b)", False),
+        ("DROP INDEX i", False),
+        ("ENGINE=InnoDB", False),
+        ("", False),
+    ],
+)
+def test_only_adds(actions: str, expected: bool) -> None:
+    """Each action counts, and a key by which rows are told from each other is more than an addition."""
+    assert only_adds(f"ALTER TABLE t {actions}", "d") == expected
+    assert only_adds(f"alter online table if exists `x`.`drop` wait 5 {actions}", "d") == expected
 
 
 @pytest.mark.parametrize(("sql", "kept", "changed"), DROPPED)
