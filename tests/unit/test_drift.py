@@ -68,9 +68,11 @@ def test_rows_of_a_table_that_is_no_more(sql: str) -> None:
 
 
 def test_statements_that_say_nothing_of_a_table() -> None:
-    """Others' tables, indexes, routines, and what came from the other side."""
+    """Others' tables, indexes, routines, partitions, and what came from the other side."""
     found = history("ALTER TABLE u DROP c", "CREATE INDEX i ON t (c)", "DROP PROCEDURE t", "ALTER TABLE t ADD INDEX (c)")
     assert found.fate(("shop", "t"), NOTHING) == (("shop", "t"), [])
+    partitions = history("ALTER TABLE t TRUNCATE PARTITION p", "ALTER TABLE t DROP PARTITION p")
+    assert partitions.fate(("shop", "t"), NOTHING) == (("shop", "t"), []), "which rows were in it is not known"
     assert history("DROP TABLE t", origin="west").fate(("shop", "t"), NOTHING).name == ("shop", "t")
 
 
