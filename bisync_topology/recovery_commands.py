@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -61,7 +62,7 @@ def replay(
     if force and not execute:
         raise UsageError("--force goes with --execute")
     chosen = None if earliest else at_time(microseconds(moment)) if moment is not None else at_offset(offset or 0)
-    found: dict[str, Any] = run(topology_of(ctx), from_, to, chosen, execute=execute, force=force)
+    found: dict[str, Any] = run(topology_of(ctx), from_, to, chosen, partial(click.echo, err=True), execute=execute, force=force)
     put_out(output, found, show_replay)
     return 1 if execute and not force and not found["equal"] else 0
 

@@ -8,8 +8,8 @@ progress is counted alone: `resume` applies it, exactly once, as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -18,12 +18,8 @@ from pymysql.connections import Connection
 from bisync_topology.control import Control
 from bisync_topology.ddl import Category, read_statement
 from bisync_topology.ddl_columns import only_adds
-from bisync_topology.errors import ApplyError, CheckFailed
-from bisync_topology.kafka import admin, check_access
-from bisync_topology.kafka_access import applier_access
+from bisync_topology.errors import ApplyError
 from bisync_topology.mysql import connect
-from bisync_topology.ownership import lock_name
-from bisync_topology.sides import direction_rows, open_control
 from bisync_topology.sql_modes import read_as
 from bisync_topology.topology import Direction, Topology
 from consumers.apply import Writer
@@ -35,7 +31,8 @@ from consumers.refresh import SendBack
 from consumers.schema_store import SchemaStore
 from consumers.tables import AppliedTables
 from consumers.target import SESSION_STATEMENTS, STRUCTURE_STATEMENTS
-from recovery.kafka_lists import look, present_stream, scan, starts
+from recovery.halted import halted
+from recovery.kafka_lists import look, scan, starts
 from recovery.latest import Latest
 from recovery.listing import Boundary, Whole, present
 from recovery.marked import MarkerRows, Strict
@@ -52,13 +49,23 @@ _WRITTEN = 1000  # rows of one transaction
 _EMPTYING = ("TRUNCATE TABLE", "DROP TABLE", "RENAME TABLE")
 
 
-def replay(topology: Topology, from_: str, to: str, chosen: Chosen | None, *, execute: bool, force: bool) -> dict[str, Any]:
+def replay(
+    topology: Topology,
+    from_: str,
+    to: str,
+    chosen: Chosen | None,
+    tell: Callable[[str], object],
+    *,
+    execute: bool,
+    force: bool,
+) -> dict[str, Any]:
     """Compare, and with execute and force write; gives the object of `replay -o json`.
 
     Raises UsageError for a direction that there is not, CheckFailed where it runs or Kafka lacks something, Unreachable.
     """
     direction = topology.direction(from_, to)
-    with _halted(topology, direction) as (stream, progress):
+    with halted(topology, direction, tell) as standing:
+        stream, progress = standing.stream, standing.progress
         extent, boundary = look(topology, from_), Boundary()
         listed = (transactions_topic(topology.name, from_), 0)
         items = present(scan(topology, from_), stream, boundary)
@@ -78,36 +85,13 @@ def replay(topology: Topology, from_: str, to: str, chosen: Chosen | None, *, ex
             for piece in pieces(topology, from_, part):
                 _take(latest, tables, piece)
             latest.compare()
+            standing.check()
             written = 0
             if execute and force:
                 written = _write(
                     topology, direction, connection, latest, MarkerRows(Control(connection, topology), from_, stream, progress)
                 )
         return report(direction, found, progress, latest, executed=execute, written=written)
-
-
-@contextmanager
-def _halted(topology: Topology, direction: Direction) -> Iterator[tuple[str, int]]:
-    """The direction's stream and progress, while it is paused or has failed. Raises CheckFailed where it is not."""
-    check_access(admin(topology), topology, applier_access(topology, direction.to))
-    stream = present_stream(topology, direction.from_)
-    with open_control(topology, direction.to) as control:
-        row = direction_rows(control)[direction.from_, direction.to]
-        name = lock_name(topology.name, f"applier {direction.to}")
-        stopped = control.execute("lock_holder", name)[0][0] is None
-        if not (row.paused or row.error is not None or stopped):
-            raise CheckFailed(
-                f"{direction} runs", hint=f"`bisync-topology pause {direction.from_} {direction.to}` first", code="not_paused"
-            )
-        rows = {row[0]: (row[1], int(row[2])) for row in control.execute("read_applied", topology.name)}
-        known, progress = rows.get(direction.from_, (stream, 0))
-        if known != stream:
-            raise CheckFailed(
-                f"{direction.from_} writes stream {stream}, what was applied so far is of {known}: it was begun anew",
-                code="stream_changed",
-                hint=f"`bisync-topology init --reset {direction.from_} {direction.to}` begins this direction anew too",
-            )
-        yield stream, progress
 
 
 def _connection(topology: Topology, side: str) -> Connection[Any]:

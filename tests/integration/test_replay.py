@@ -9,6 +9,10 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from topologies import World, eventually
 
+from bisync_topology.errors import CheckFailed
+from bisync_topology.topology_file import load
+from recovery.latest import Latest
+from recovery.replay import replay
 from sandbox.accounts import create_accounts
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
@@ -141,10 +145,54 @@ def test_rows_of_an_emptied_partition_stay_gone(world: World) -> None:
     assert world.sql("west", f"SELECT * FROM {other}") == world.sql("east", f"SELECT * FROM {other}")
 
 
+def test_a_replay_right_after_a_pause_waits_for_what_is_being_applied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pause` is a wish: the applier finishes what it has begun, and until then the target moves. A replay waits for it, and
+    refuses where it takes too long; so it does where the target has moved under it all the same.
+    """
+    table = world.table()
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 0)")
+    world.run("wait")
+    topology = load(world.file, {})
+    said: list[str] = []
+    with world.sides["west"].connect(autocommit=False) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} WHERE id = 1 FOR UPDATE")
+        world.sql("east", f"UPDATE {table} SET qty = 7")
+        eventually(lambda: bool(world.sql("west", "SELECT 1 FROM performance_schema.data_lock_waits")), world.said)
+        world.run("pause", "east", "west")
+        with monkeypatch.context() as patched, pytest.raises(CheckFailed, match="finishes what it has begun") as caught:
+            patched.setattr("recovery.halted._HALT_SECONDS", 1.0)
+            replay(topology, "east", "west", None, said.append, execute=True, force=True)
+        assert caught.value.code == "not_paused" and len(said) == 1
+        running = world.start("replay", "east", "west", "--to-earliest", "-o", "json")
+        eventually(lambda: "finishes what it has begun" in world.said(), world.said)
+        assert running.poll() is None
+        connection.rollback()
+    found = json.loads(running.communicate(timeout=60)[0])
+    assert running.returncode == 0 and found["equal"]
+    assert (found["compared"]["events"], found["to_apply"]["transactions"]) == (2, 0)
+
+    world.run("resume", "east", "west")
+    world.sql("east", *(f"INSERT INTO {table} VALUES ({n}, 0)" for n in range(2, 300)), f"UPDATE {table} SET qty = id")
+    world.run("pause", "east", "west")
+    found = replayed(world, "--to-earliest")
+    assert found["equal"] and found["applied_up_to"] == world.direction()["last_applied"]["sequence"]
+
+    compare = Latest.compare
+
+    def moving(latest: Latest) -> None:
+        compare(latest)
+        world.sql("west", f"UPDATE {world.control}.applied SET sequence = sequence + 1")
+
+    monkeypatch.setattr(Latest, "compare", moving)
+    with pytest.raises(CheckFailed, match="was applied further meanwhile") as caught:
+        replay(topology, "east", "west", None, said.append, execute=False, force=False)
+    assert caught.value.code == "not_paused"
+
+
 def cut(world: World, topic: str, records: int) -> int:
     """The offset behind so many records of a topic's only partition."""
     from bisync_topology.kafka_records import read
-    from bisync_topology.topology_file import load
 
     found = [record.offset for record in read(load(world.file, {}), {(topic, 0): 0})]
     return found[records - 1] + 1
