@@ -164,6 +164,7 @@ def _find(
     extent, boundary = look(topology, side), Boundary()
     listed = (transactions_topic(topology.name, side), 0)
     items = present(scan(topology, side), checkpoint.stream, boundary)
+    row = _applied(topology, side, control)
     found = lacking(
         side,
         items,
@@ -173,6 +174,7 @@ def _find(
         began=checkpoint.began,
         low=extent.low.get(listed, 0),
         done=0 if recovery is None else recovery.done,
+        applied=0 if row is None else int(row[2]),
     )
     if recovery is None:
         recovery = _begin(topology, side, control, checkpoint, standing, found, force=force)
@@ -227,7 +229,7 @@ def _begin(
             code="ddl_held",
         )
     theirs = read_checkpoint(topology, other)
-    row = next((row for row in control.execute("read_applied", name) if row[0] == other), None)
+    row = _applied(topology, side, control)
     if row is None:
         control.execute("insert_applied", name, other, "none" if theirs is None else theirs.stream, now_us())
     elif theirs is not None and row[1] != theirs.stream:
@@ -235,6 +237,15 @@ def _begin(
             f"the stream of {other} was begun anew since the backup: which of its changes {side} had applied cannot be told",
             hint="make both sides alike, then `bisync-topology init --reset` for both directions",
             code="stream_changed",
+        )
+    if found.inside is not None and row is not None and not force:
+        record = found.inside.record
+        raise CheckFailed(
+            f"since the backup {side} has applied what {other} had sent up to {row[2]}, in the middle of what it had applied at "
+            f"once before, up to {record.origin_sequence} ({record.gtid}): part of that would be applied twice",
+            hint=f"start `bisync-topology applier {side}` until `status` shows no lag from {other}, stop it, and do this again",
+            code="behind",
+            where=Where(side=side),
         )
     recovery = Recovery(
         stream=checkpoint.stream,
@@ -249,6 +260,11 @@ def _begin(
     values = (recovery.stream, recovery.continued, recovery.done, recovery.last, text, now_us())
     control.execute("begin_recovery", name, *values)
     return recovery
+
+
+def _applied(topology: Topology, side: str, control: Control) -> tuple[Any, ...] | None:
+    """The progress row of the other side's stream into this side."""
+    return next((row for row in control.execute("read_applied", topology.name) if row[0] == topology.other(side)), None)
 
 
 def _check_scope(topology: Topology, side: str, connection: Connection[Any]) -> None:

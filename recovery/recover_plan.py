@@ -21,6 +21,7 @@ class Lacking:
     last: int  # sequence of the list's last transaction
     transactions: int = 0
     barrier: int = 0  # the last one of `wait`
+    inside: Item | None = None  # what an applier has brought again in part: what went at once then
 
 
 def lacking(
@@ -33,14 +34,16 @@ def lacking(
     began: str | None,
     low: int,
     done: int = 0,
+    applied: int = 0,
 ) -> Lacking:
     """Go through the list of the present stream, which its checkpoint says has come to `sequence`, and began at `began`.
 
-    low: the list's first offset. done: up to where it was recovered already.
+    low: the list's first offset. done: up to where it was recovered already. applied: up to where it has the other side's stream.
 
     Raises CheckFailed that names the gap, where there is one.
     """
     first: Item | None = None
+    inside: Item | None = None
     known = done > 0  # the list has a transaction before the first lacking one that the side has
     last = transactions = barrier = 0
     for item in items:
@@ -51,6 +54,8 @@ def lacking(
             known = known or first is None
             continue
         first = first or item
+        if record.origin_transactions and record.seen < applied < record.origin_sequence:
+            inside = item
         transactions += record.last
         if (why := _nowhere(record)) is not None:
             raise gap(side, f"{_named(record)} {why}")
@@ -67,7 +72,7 @@ def lacking(
         raise gap(side, f"what it lacks begins before {_named(first.record)}, which is the first in the list")
     if whole.last >= first.record.sequence:
         raise gap(side, f"events are gone from {_named(first.record)} to transaction {whole.last} ({whole.gtid})")
-    return Lacking(first=first, last=last, transactions=transactions, barrier=barrier)
+    return Lacking(first=first, last=last, transactions=transactions, barrier=barrier, inside=inside)
 
 
 def _nowhere(record: TransactionRecord) -> str | None:

@@ -437,6 +437,57 @@ def test_lost_again(fault_servers: Sandbox) -> None:
         cluster.kill_all()
 
 
+def test_lost_target_that_has_not_caught_up(fault_servers: Sandbox) -> None:
+    """Its applier was stopped in the middle of what the lost server had applied at once, which its own stream has as one
+    transaction: `recover` would apply the first part twice. It says so, writes nothing, and the applier can go on to the end.
+    """
+    cluster = Cluster(fault_servers, name="inside")
+    cluster.configure(["crm"])
+    cluster.both("DROP DATABASE IF EXISTS crm", "CREATE DATABASE crm", "CREATE TABLE crm.t (id INT PRIMARY KEY, v INT)")
+    try:
+        cluster.start()
+        cluster.sql("east", "INSERT INTO crm.t VALUES (1, 0)")
+        cluster.wait()
+        stop(cluster)
+        backup = back_up(cluster, "west")
+        cluster.start("producer east")
+        for number in range(2, 12):
+            cluster.sql("east", f"INSERT INTO crm.t VALUES ({number}, 0)")
+            cluster.sql("east", f"UPDATE crm.t SET v = {number} WHERE id = {number}")
+        cluster.sql("east", "UPDATE crm.t SET v = 1 WHERE id = 1")
+        cluster.sql("east", "UPDATE crm.t SET v = v + 1")
+        cluster.until(lambda: cluster.direction("east", "west")["lag_events"] == 22, "all is captured")
+        cluster.start("producer west", "applier east", "applier west")
+        cluster.wait()
+        stop(cluster)
+        restore(cluster, "west", backup)
+        with cluster.connect("west") as connection, connection.cursor() as cursor:  # stops the applier at the last but one
+            cursor.execute("SET SESSION sql_log_bin = 0")
+            cursor.execute("UPDATE crm.t SET v = 77 WHERE id = 1")
+        cluster["applier west"].start()
+        cluster.wait_state("applier west", "failed")
+        stop(cluster, "applier west")
+        progress = cluster.applied("west")["sequence"]
+
+        said = cluster.command("recover", "west", check=1).stderr
+        assert f"up to {progress}, in the middle of" in said and "`bisync-topology applier west`" in said, said
+        assert progress == cluster.applied("west")["sequence"]
+        with cluster.connect("west") as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_log_bin = 0")
+            cursor.execute("UPDATE crm.t SET v = 0 WHERE id = 1")
+        cluster.command("resume", "east", "west")
+        cluster["applier west"].start()
+        cluster.until(lambda: drained(cluster, "east", "west"), "west is at the present again")
+        stop(cluster, "applier west")
+        assert "0 transactions were applied again" in cluster.command("recover", "west").stdout
+        cluster.start()
+        cluster.wait()
+        assert_equal(cluster, "crm")
+        assert [each["conflicts"] for each in cluster.status(check=0)["directions"]] == [0, 0]
+    finally:
+        cluster.kill_all()
+
+
 @pytest.mark.long
 def test_lost_in_the_middle_of_a_copy(fault_servers: Sandbox) -> None:
     """The backup was made while rows were being copied into the side: what it changed of later ones comes back, deletes too, and

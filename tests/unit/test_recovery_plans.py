@@ -129,6 +129,7 @@ def found(
     began: str | None = f"{UUID}:1-100",
     low: int = 0,
     done: int = 0,
+    applied: int = 0,
     cut: Whole | None = None,
 ) -> Lacking:
     """What west lacks of stream s."""
@@ -137,7 +138,7 @@ def found(
     looked.boundary = boundary
     last = records[-1].record.sequence if records else 0
     items = present(records, "s", boundary)
-    return lacking("west", items, looked, has, sequence=last, began=began, low=low, done=done)
+    return lacking("west", items, looked, has, sequence=last, began=began, low=low, done=done, applied=applied)
 
 
 def test_what_a_side_lacks() -> None:
@@ -151,6 +152,20 @@ def test_what_a_side_lacks() -> None:
     again = found(listed, standing(f"{UUID}:1-100"), done=2)
     assert again.first is not None
     assert again.first.record.sequence == 3
+
+
+def test_progress_inside_of_what_was_applied_at_once() -> None:
+    """Records tell from where to where they went, also over what was passed without a record: up to `seen` all was there before.
+    Progress between two of them is no part of either, nor is that of where the server stood, and repairs are none of east's.
+    """
+    own, theirs = record(2), record(3)._replace(origin="east", origin_sequence=90, origin_transactions=9, seen=80)
+    later, repair = theirs._replace(origin_sequence=120, origin_transactions=20, seen=95), record(5)
+    repair = repair._replace(origin="east", origin_sequence=130, seen=120)
+    listed = items([record(1), own, theirs, later._replace(sequence=4, gtid=f"{UUID}:104"), repair])
+    for applied, inside in ((80, None), (81, 3), (89, 3), (90, None), (95, None), (96, 4), (119, 4), (120, None), (125, None)):
+        one = found(listed, standing(f"{UUID}:1-101"), applied=applied)
+        assert (one.inside and one.inside.record.sequence) == inside, applied
+    assert found(listed, standing(f"{UUID}:1-103"), applied=85).inside is None
 
 
 def test_gaps_are_named() -> None:
