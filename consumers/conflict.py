@@ -130,10 +130,8 @@ def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision
     if rules.initializing and case.type in _NOT_COPIED:
         return Decision(None, "source", case.actions, clean=True)
     deltas = _deltas(event, case.current, rules)
-    if deltas and not case.in_its_way and _differ_in_deltas_alone(event, case.current, rules):
-        assert case.current is not None and event.after is not None
-        action = Set(case.current.row, summed(event.after, case.current.row, deltas))
-        return Decision(None, "source", (action,), clean=case.clean)
+    if deltas and not case.in_its_way and (added := _added(event, case.current, deltas)) is not None:
+        return Decision(None, "source", added, already=not added)
     if case.type is None:
         return Decision(None, "source", case.actions, already=not case.actions, clean=case.clean)
     winner = _judge(event, case, rules)
@@ -142,7 +140,7 @@ def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision
     if winner == "pending" or case.current is None or event.after is None:
         return Decision(case.type, winner)
     taken = _taken(event, case, rules, deltas) if rules.policy is Policy.MERGE else {}
-    taken |= {n: value for n, value in enumerate(summed(case.current.row, case.current.row, deltas)) if n in deltas}
+    taken |= {n: value for n, value in enumerate(summed(case.current.row, case.current.row, deltas)) if deltas.get(n)}
     if not taken:
         return Decision(case.type, winner)
     merged = tuple(taken.get(n, value) for n, value in enumerate(case.current.row))
@@ -180,20 +178,25 @@ def _judge(event: RowEvent, case: _Case, rules: Rules) -> Winner:
 
 
 def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int, object]:
-    """Position → what the change added, of columns that it changed and that both rows have a number in."""
-    if not rules.deltas or current is None or current.is_before or event.before is None or event.after is None:
+    """Position → what the change added, maybe 0. One that has a NULL in any of the rows is a column like others."""
+    if current is None or current.is_before or event.before is None or event.after is None:
         return {}
-    found = {n: difference(event.before[n], event.after[n]) for n in rules.deltas if current.row[n] is not None}
-    return {n: value for n, value in found.items() if value}
+    rows = event.before, event.after, current.row
+    return {n: difference(event.before[n], event.after[n]) for n in rules.deltas if all(row[n] is not None for row in rows)}
 
 
-def _differ_in_deltas_alone(event: RowEvent, current: LocalRow | None, rules: Rules) -> bool:
-    """Whether the row, but for its sums, is as it was before the change or as it is after it."""
-    assert current is not None
-    return any(
-        image is not None and all(n in rules.deltas or same(current.row[n], image[n]) for n in range(len(image)))
-        for image in (event.before, event.after)
-    )
+def _added(event: RowEvent, current: LocalRow | None, deltas: Mapping[int, object]) -> tuple[Action, ...] | None:
+    """What a change does that is no conflict, as the row differs in sums alone from what it was before or is after it."""
+    assert current is not None and event.before is not None and event.after is not None
+    rest = [n for n in range(len(current.row)) if n not in deltas]
+    as_before, as_after = (all(same(current.row[n], image[n]) for n in rest) for image in (event.before, event.after))
+    if not (as_before or as_after or current.is_after):
+        return None
+    # A row that is set to what it is would not be in the binlog, where the other side's answer is read. One that seems to be as
+    # before and as after, such as with 0.0 and -0.0, is set.
+    if not any(deltas.values()) and (current.is_after or not as_before):
+        return ()
+    return (Set(current.row, summed(event.after, current.row, deltas)),)
 
 
 def _with_deltas(case: _Case, deltas: Mapping[int, object]) -> tuple[Action, ...]:

@@ -10,8 +10,8 @@ from consumers.conflict import Delete, Insert, Set
 from consumers.decision_table import (
     ARBITER,
     CONVERGENT,
+    DELTAS,
     ONE_SIDE,
-    QTY,
     SITUATIONS,
     Column,
     Situation,
@@ -51,9 +51,10 @@ def done(situation: Situation, column: Column) -> str:
     words = ["they give way"] if after and any(isinstance(action, Delete) for action in cell.decision.actions) else []
     if isinstance(last, Set):
         assert after is not None
-        merged = last.columns is not None and set(last.columns) - {QTY if situation.deltas else None}
+        deltas = set(DELTAS if situation.deltas else ())
+        merged = last.columns is not None and set(last.columns) - deltas
         words.append("set" if last.columns is None else "merged" if merged else "stays")
-        if situation.deltas and last.row[QTY] not in (after[QTY], last.local[QTY]):
+        if any(last.row[n] != after[n] if last.columns is None else n in last.columns for n in deltas):
             words.append("sum")
     else:
         words.append("inserted" if isinstance(last, Insert) else "deleted")

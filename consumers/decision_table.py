@@ -15,10 +15,11 @@ from consumers.conflict import Decision, Delete, Insert, LocalRow, Rules, decide
 from consumers.refresh import Refresh, refresh_of
 from schemas.records import Row, RowEvent
 
-# The table of all situations: id is its primary key, code is unique, parent refers to an id, qty may be a delta column.
-COLUMNS = ("id", "code", "name", "note", "version", "qty", "parent")
-ID, CODE, NAME, NOTE, VERSION, QTY, PARENT = range(7)
+# The table of all situations: id is its primary key, code is unique, parent refers to an id, qty and sold may be delta columns.
+COLUMNS = ("id", "code", "name", "note", "version", "qty", "sold", "parent")
+ID, CODE, NAME, NOTE, VERSION, QTY, SOLD, PARENT = range(8)
 KEYS = ((ID,), (CODE,))
+DELTAS = (QTY, SOLD)
 _BY_ID = itemgetter(ID)
 _BEFORE, _HERE, _COMES = 1, 2, 3  # versions: of rows as they were, of those changed here, of what comes
 
@@ -26,7 +27,7 @@ _BEFORE, _HERE, _COMES = 1, 2, 3  # versions: of rows as they were, of those cha
 class Situation(NamedTuple):
     """A change and the rows of the target that it meets.
 
-    change, here: in words. deltas: qty is a delta column. refused: a foreign key of the target refuses the change.
+    change, here: in words. deltas: qty and sold are delta columns. refused: a foreign key of the target refuses the change.
     """
 
     change: str
@@ -59,7 +60,7 @@ class Column(NamedTuple):
             judging=self.judging,
             deletes_win=self.deletes is Deletes.WIN,
             version_of=(lambda row: row[VERSION]) if self.policy is Policy.NEWEST else None,
-            deltas=frozenset({QTY} if situation.deltas else ()),
+            deltas=frozenset(DELTAS if situation.deltas else ()),
             keyed=frozenset(n for key in KEYS for n in key),
         )
 
@@ -158,9 +159,16 @@ def _versioned(row: Row | None, column: Column) -> Row | None:
 
 
 def _row(
-    id_: int, code: int, name: str = "old", note: str = "", version: int = _HERE, qty: int = 5, parent: int | None = None
+    id_: int,
+    code: int,
+    name: str = "old",
+    note: str = "",
+    version: int = _HERE,
+    qty: int = 5,
+    sold: int | None = 0,
+    parent: int | None = None,
 ) -> Row:
-    return (id_, code, name, note, version, qty, parent)
+    return (id_, code, name, note, version, qty, sold, parent)
 
 
 _OLD = _row(1, 10, version=_BEFORE)
@@ -172,6 +180,8 @@ _BOTH = _row(2, 11, "new", version=_COMES)
 _MORE = _row(1, 10, version=_COMES, qty=7)
 _MORE_AND_NAME = _row(1, 10, "new", version=_COMES, qty=7)
 _MORE_AND_CODE = _row(1, 11, version=_COMES, qty=7)
+_MORE_HERE = _row(1, 10, version=_BEFORE, qty=30)  # but for what was added here as before
+_MORE_NEW = _row(1, 10, "new", version=_COMES, qty=30)  # and as after
 _MINE = _row(1, 10, "here")  # changed here in the column that the source changed
 _OTHER = _row(1, 10, note="here")  # in another one
 _HOLDS_KEY, _HOLDS_CODE = _row(2, 20, "here"), _row(3, 11, "here")
@@ -182,7 +192,7 @@ SITUATIONS = (
     Situation("insert", "a row at its key", None, _NEW, (_row(1, 20, "here"),)),
     Situation("insert", "a row with its unique value", None, _NEW, (_row(2, 10, "here"),)),
     Situation("insert", "one at its key, one with its unique value", None, _NEW, (_row(1, 20, "here"), _row(2, 10, "here"))),
-    Situation("insert", "a foreign key refuses: no parent", None, _row(1, 10, "new", "", _COMES, 5, 99), refused=True),
+    Situation("insert", "a foreign key refuses: no parent", None, _row(1, 10, "new", version=_COMES, parent=99), refused=True),
     Situation("update", "as before", _OLD, _NEW, (_OLD,)),
     Situation("update", "as after", _OLD, _NEW, (_NEW,)),
     Situation("update", "missing", _OLD, _NEW),
@@ -206,13 +216,17 @@ SITUATIONS = (
     Situation("delete", "missing", _OLD, None),
     Situation("delete", "changed", _OLD, None, (_MINE,)),
     Situation("delete", "a foreign key refuses: a child", _OLD, None, (_OLD, _row(2, 20, "child", parent=1)), refused=True),
-    Situation("update of a delta column", "only it was changed", _OLD, _MORE, (_row(1, 10, version=_BEFORE, qty=30),), True),
+    Situation("update of a delta column", "only it was changed", _OLD, _MORE, (_MORE_HERE,), deltas=True),
+    Situation("update of a delta column", "another one was changed", _OLD, _MORE, (_row(1, 10, version=_BEFORE, sold=4),), True),
+    Situation("update of another column", "only a delta column was changed", _OLD, _NEW, (_MORE_HERE,), deltas=True),
+    Situation("update of another column", "as after, but for a delta column", _OLD, _NEW, (_MORE_NEW,), deltas=True),
+    Situation("update of another column", "it and a delta column were changed", _OLD, _NEW, (_row(1, 10, "here", qty=30),), True),
     Situation(
         "update of a delta column and another",
         "as after, but for the delta column",
         _OLD,
         _MORE_AND_NAME,
-        (_row(1, 10, "new", version=_COMES, qty=30),),
+        (_MORE_NEW,),
         deltas=True,
     ),
     Situation(
@@ -223,8 +237,16 @@ SITUATIONS = (
         "the delta column was changed, a row has the value",
         _OLD,
         _MORE_AND_CODE,
-        (_row(1, 10, version=_BEFORE, qty=30), _HOLDS_CODE),
+        (_MORE_HERE, _HOLDS_CODE),
         deltas=True,
     ),
-    Situation("delete", "only a delta column was changed", _OLD, None, (_row(1, 10, version=_BEFORE, qty=30),), deltas=True),
+    Situation(
+        "update of a delta column and one that was NULL",
+        "both were changed",
+        _row(1, 10, version=_BEFORE, sold=None),
+        _row(1, 10, version=_COMES, qty=7, sold=3),
+        (_row(1, 10, qty=30, sold=9),),
+        deltas=True,
+    ),
+    Situation("delete", "only a delta column was changed", _OLD, None, (_MORE_HERE,), deltas=True),
 )

@@ -28,9 +28,7 @@ def same(local: object, other: object) -> bool:
 
 
 def difference(before: object, after: object) -> object:
-    """What a change added to a number; 0 where one of the values is NULL: nothing can be added then."""
-    if before is None or after is None:
-        return 0
+    """What a change added to a number."""
     if isinstance(before, str):  # a DECIMAL or a BIGINT UNSIGNED
         return _EXACT.subtract(Decimal(str(after)), Decimal(before))
     return after - before  # type: ignore[operator]
@@ -44,6 +42,8 @@ def summed(row: Row, local: Row, differences: Mapping[int, object]) -> Row:
 
 
 def _plus(value: object, difference: object) -> object:
+    if not difference:  # -0.0 and 0 would be 0.0
+        return value
     if isinstance(value, str):
         return f"{_EXACT.add(Decimal(value), Decimal(str(difference))):f}"
     return value + difference  # type: ignore[operator]

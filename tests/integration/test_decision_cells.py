@@ -23,11 +23,11 @@ from consumers.conflict import decide
 from consumers.decision_table import (
     COLUMNS,
     CONVERGENT,
+    DELTAS,
     FORCED,
     ID,
     KEYS,
     ONE_SIDE,
-    QTY,
     SITUATIONS,
     VERSION,
     Column,
@@ -59,9 +59,9 @@ pytestmark = pytest.mark.servers
 EAST, WEST = "east", "west"  # east is the arbiter
 STREAM = "stream"
 RECORD = TransactionRecord(1, 0, True, "rows", STREAM, "gtid", 7, None, 0, 0, 0, True, 0, ())
-FIRST, LAST = ((n, n, "old", "", 1, 5, None) for n in (100, 101))  # rows that no situation touches
+FIRST, LAST = ((n, n, "old", "", 1, 5, 0, None) for n in (100, 101))  # rows that no situation touches
 DEFINITION = """
-    id INT PRIMARY KEY, code INT UNIQUE, name VARCHAR(9), note VARCHAR(9), version INT, qty INT,
+    id INT PRIMARY KEY, code INT UNIQUE, name VARCHAR(9), note VARCHAR(9), version INT, qty INT, sold INT,
     parent INT, FOREIGN KEY (parent) REFERENCES item (id)"""
 KEYED = {n for key in KEYS for n in key}
 
@@ -83,7 +83,7 @@ def topology(column: Column, *, deltas: bool = False) -> Topology:
     if column.policy is Policy.NEWEST:
         settings["version_column"] = COLUMNS[VERSION]
     if deltas:
-        settings["delta_columns"] = [COLUMNS[QTY]]
+        settings["delta_columns"] = [COLUMNS[n] for n in DELTAS]
     mysql = {"host": "127.0.0.1", "user": "cells", "password": "cells"}
     return Topology.model_validate(
         {

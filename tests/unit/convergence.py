@@ -38,7 +38,8 @@ from schemas.topics import table_topic, transactions_topic
 EAST, WEST = "east", "west"  # east is the arbiter
 KEYS, CODES, VALUES = ("a", "A", "b", "B", "c"), (None, 1, 2, 3), ("x", "y", "z")  # keys are case-blind: three of them
 STEPS = 60
-ID, CODE, VALUE, VERSION, QTY = range(5)
+ID, CODE, VALUE, VERSION, QTY, SOLD = range(6)
+DELTAS = (QTY, SOLD)
 _TEXT = {"kind": "text", "sql_type": "varchar(9)", "charset": "utf8mb4", "collation": "utf8mb4_0900_ai_ci"}
 COLUMNS = (
     Column(name="id", nullable=False, **_TEXT),  # type: ignore[arg-type]
@@ -46,6 +47,7 @@ COLUMNS = (
     Column(name="value", **_TEXT),  # type: ignore[arg-type]
     Column(name="version", kind="int", sql_type="int"),
     Column(name="qty", kind="int", sql_type="int"),
+    Column(name="sold", kind="int", sql_type="int"),
 )
 TABLE = Table(db="shop", name="t", columns=COLUMNS, key=(0,))
 ENCODER = RowEncoder(TABLE)
@@ -382,11 +384,11 @@ def draw_changes(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Itera
 
     def drawn(rng: Random, store: Rowstore) -> Iterator[tuple[str, list[Row]]]:
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
-            kind = rng.choice(("insert", "insert", "update", "update", "delete", "code", "move", "again", "swap", "qty"))
+            kind = rng.choice(("insert", "insert", "update", "update", "delete", "code", "move", "again", "swap", "qty", "null"))
             version = stamp() if rng.random() < 0.7 else 0
             rows = list(store.rows.values())
             if kind == "insert":
-                row: Row = (rng.choice(KEYS), rng.choice(CODES), rng.choice(VALUES), version, 10)
+                row: Row = (rng.choice(KEYS), rng.choice(CODES), rng.choice(VALUES), version, 10, rng.choice((None, 0)))
                 if store.fits(row):
                     yield store.insert(row)
                 continue
@@ -406,10 +408,11 @@ def draw_changes(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Itera
                         yield entry
             else:
                 changed = {
-                    "update": (*row[:VALUE], rng.choice(VALUES), version, row[QTY]),
-                    "code": (row[ID], rng.choice(CODES), row[VALUE], version, row[QTY]),
+                    "update": (*row[:VALUE], rng.choice(VALUES), version, *row[QTY:]),
+                    "code": (row[ID], rng.choice(CODES), row[VALUE], version, *row[QTY:]),
                     "move": (rng.choice(KEYS), *row[CODE:]),
-                    "qty": (*row[:QTY], int(str(row[QTY])) + rng.choice((-1, 1, 2))),
+                    "qty": _with(row, rng.choice(DELTAS), rng.choice((-1, 1, 2))),
+                    "null": _with(row, SOLD, None),
                 }.get(kind, row)
                 rest = store.copy()
                 rest.delete(row)
@@ -424,9 +427,31 @@ def draw_changes(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Itera
 def draw_sums(rng: Random, store: Rowstore) -> Iterator[tuple[str, list[Row]]]:
     """Something is added to a row that both sides have."""
     row = rng.choice(list(store.rows.values()))
-    entry = store.update(row, (*row[:QTY], int(str(row[QTY])) + rng.choice((-2, -1, 1, 3))))
+    entry = store.update(row, _with(row, rng.choice(DELTAS), rng.choice((-2, -1, 1, 3))))
     assert entry is not None
     yield entry
+
+
+def draw_beside_sums(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Iterator[tuple[str, list[Row]]]]:
+    """The same, or another column is changed, or both at once."""
+
+    def drawn(rng: Random, store: Rowstore) -> Iterator[tuple[str, list[Row]]]:
+        if rng.random() < 0.4:
+            yield from draw_sums(rng, store)
+            return
+        row = rng.choice(list(store.rows.values()))
+        changed = (*row[:VALUE], rng.choice(VALUES), stamp(), *row[QTY:])
+        entry = store.update(row, _with(changed, rng.choice(DELTAS), rng.choice((0, 0, 1, 3))))
+        assert entry is not None
+        yield entry
+
+    return drawn
+
+
+def _with(row: Row, column: int, added: int | None) -> Row:
+    """A row with a sum; NULL and what is added are what is added."""
+    value = None if added is None else int(str(row[column] or 0)) + added
+    return (*row[:column], value, *row[column + 1 :])
 
 
 def rules(policy: Policy, deletes: Deletes = Deletes.WIN, *, deltas: bool = False) -> Rules:
@@ -435,7 +460,7 @@ def rules(policy: Policy, deletes: Deletes = Deletes.WIN, *, deltas: bool = Fals
         policy,
         deletes_win=deletes is Deletes.WIN,
         version_of=(lambda row: (0,) if row[VERSION] is None else (1, row[VERSION])) if policy is Policy.NEWEST else None,
-        deltas=frozenset({QTY}) if deltas else frozenset(),
+        deltas=frozenset(DELTAS) if deltas else frozenset(),
         keyed=frozenset({ID, CODE}),
     )
 
@@ -446,12 +471,14 @@ def history(
     *,
     first: tuple[Row, ...] = (),
     sums: bool = False,
+    beside: bool = False,
     steps: int = STEPS,
     on_start: Callable[[Side], None] = lambda side: None,
 ) -> dict[str, Side]:
     """One history, delivered to the end.
 
-    first: rows that both sides have at the start. sums: nothing but additions. on_start: is given each side.
+    first: rows that both sides have at the start. sums: nothing but additions. beside: these, and changes of other columns.
+    on_start: is given each side.
     """
     broker = Broker()
     sides = {name: Side(name, broker, rules, rng) for name in (EAST, WEST)}
@@ -461,7 +488,7 @@ def history(
     for side in sides.values():
         on_start(side)
     clock = iter(range(1, 1 << 30))
-    draw = draw_sums if sums else draw_changes(lambda: next(clock))
+    draw = draw_sums if sums else (draw_beside_sums if beside else draw_changes)(lambda: next(clock))
     paused: dict[str, int] = dict.fromkeys(sides, 0)
     for step in range(steps):
         side = sides[rng.choice((EAST, WEST))]

@@ -226,6 +226,70 @@ def test_a_repeated_change_is_no_conflict(situation: tuple[list[Row], RowEvent],
         assert again._replace(clean=False) == Decision(missing, "source", (), already=missing is None)
 
 
+def summed(before: Row, after: Row, here: Row, rules: Rules) -> tuple[object, ...]:
+    """What is decided where the last two of three columns add up: type, decision, the row that is put, whether it is there."""
+    key = ("k", 1)
+    event, local = change(key + before, key + after), key + here
+    type_, decision, actions, already, _ = decide(event, found([local], event), rules._replace(deltas=frozenset({3, 4})))
+    assert all(isinstance(action, Set) and action.local == local for action in actions)
+    return type_, decision, [action.row[2:] for action in actions if isinstance(action, Set)], already
+
+
+EVERY_RULES = (
+    *(Rules(policy) for policy in POLICIES),
+    *(Rules(policy, judging=True) for policy in Policy if policy.converges),
+    Rules(Policy.SITE_PRIORITY, forced=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "here", "left"),
+    [
+        (("old", 3, 1), ("old", 3, 2), ("old", 9, 1), ("old", 9, 2)),
+        (("old", 3, 1), ("old", 3, 2), ("old", 9, 8), ("old", 9, 9)),
+        (("old", 3, 1), ("new", 3, 1), ("old", 9, 1), ("new", 9, 1)),
+        (("old", 3, 1), ("new", 3, 2), ("new", 9, 1), ("new", 9, 2)),
+        (("old", 3, 1), ("new", 3, 2), ("new", 3, 2), ("new", 3, 3)),
+        (("old", None, 1), ("old", 5, 2), ("old", None, 8), ("old", 5, 9)),
+        (("old", 5, 1), ("old", None, 1), ("old", 5, 8), ("old", None, 8)),
+        ((0.0, 3, 1), (-0.0, 3, 1), (0.0, 9, 1), (-0.0, 9, 1)),
+        (("old", 3, 1.0), ("new", 3, 1.0), ("old", 9, -0.0), ("new", 9, -0.0)),
+    ],
+)
+def test_what_was_added_here_stays(before: Row, after: Row, here: Row, left: Row) -> None:
+    """A row that differs in delta columns alone is no conflict, and each of them keeps its addition, also where none comes."""
+    for rules in EVERY_RULES:
+        assert repr(summed(before, after, here, rules)) == repr((None, "source", [left], False))
+
+
+@pytest.mark.parametrize("here", [("new", 3, 1), ("new", 9, 1)])
+def test_what_adds_nothing_may_be_there_already(here: Row) -> None:
+    """The other columns are as the change has them, and the sums want nothing: that is counted, and no row is touched."""
+    for rules in EVERY_RULES:
+        assert summed(("old", 3, 1), ("new", 3, 1), here, rules) == (None, "source", [], True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "here", "put", "kept"),
+    [
+        (("old", None, 1), ("old", 5, 2), ("old", 7, 4), ("old", 5, 5), ("old", 7, 5)),
+        (("old", 5, 1), ("old", None, 2), ("old", 7, 4), ("old", None, 5), ("old", 7, 5)),
+        (("old", 5, 1), ("old", 7, 2), ("old", None, 4), ("old", 7, 5), ("old", None, 5)),
+        (("old", 5, 1), ("new", 5, 1), ("here", 7, 4), ("new", 7, 4), None),
+    ],
+)
+def test_sums_beside_a_conflict(before: Row, after: Row, here: Row, put: Row, kept: Row | None) -> None:
+    """They are made whoever wins. A delta column with a NULL adds up to nothing: it is like any other column."""
+    for rules in EVERY_RULES:
+        found = summed(before, after, here, rules)
+        if rules.forced or rules.policy is Policy.OVERWRITE:
+            assert found == (ConflictType.UPDATE_DIFFERS, "source", [put], False)
+        elif rules.policy is Policy.TASK_FAILED:
+            assert found == (ConflictType.UPDATE_DIFFERS, "pending", [], False)
+        else:
+            assert found == (ConflictType.UPDATE_DIFFERS, "merged" if kept else "target", [kept] if kept else [], False)
+
+
 def test_what_a_foreign_key_refuses() -> None:
     """Nothing is done; it waits for a decision also under overwrite, as no row here can give way to make it right."""
     event, local = change(None, AFTER), found([], change(None, AFTER))

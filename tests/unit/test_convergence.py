@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from random import Random
 
 import pytest
-from convergence import CODES, EAST, ID, QTY, VALUES, WEST, Side, history, rules, unequal
+from convergence import CODES, DELTAS, EAST, ID, VALUES, WEST, Side, history, rules, unequal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +20,7 @@ from producers.refresh import Refresher
 HISTORIES = int(os.environ.get("BISYNC_TEST_HISTORIES", "200"))
 CONVERGENT = [policy for policy in Policy if policy.converges]
 _CHUNK = 500  # histories of one task
-FIRST = (("a", 1, "x", 0, 10), ("b", 2, "y", 0, 20))
+FIRST = (("a", 1, "x", 0, 10, 1), ("b", 2, "y", 0, 20, 2))
 
 
 def by_seed(policy: Policy, seed: int) -> dict[str, Side]:
@@ -92,32 +92,42 @@ def test_policies_of_one_side_do_not_converge(policy: Policy) -> None:
 def test_what_both_sides_add_is_all_in_the_sum(policy: Policy) -> None:
     """Under delta_columns no addition of either side is lost or counted twice, whatever the policy, and nothing is a conflict."""
     for seed in range(40):
-        added = 0
-
-        def counting(side: Side, of: Callable[..., None] = Side.change) -> Callable[..., None]:
-            def change(draw: object) -> None:
-                nonlocal added
-                before = _total(side)
-                of(side, draw)
-                added += _total(side) - before
-
-            return change
-
-        sides = history(
-            Random(seed),
-            rules(policy, deltas=True),
-            first=FIRST,
-            sums=True,
-            on_start=lambda side: setattr(side, "change", counting(side)),
-        )
+        sides, expected = _counted(seed, policy, sums=True)
         assert not unequal(sides)
-        assert _total(sides[EAST]) == 30 + added
+        assert _totals(sides[EAST]) == expected
         if not policy.converges:
             assert [side.conflicts for side in sides.values()] == [[], []]
 
 
-def _total(side: Side) -> int:
-    return sum(int(str(row[QTY])) for row in side.store.rows.values())
+@pytest.mark.parametrize("policy", [*CONVERGENT, Policy.IGNORE, Policy.OVERWRITE])
+def test_it_is_in_the_sum_whoever_wins(policy: Policy) -> None:
+    """The same beside changes of other columns, where that is a conflict and where it is none; task_failed waits there."""
+    for seed in range(40):
+        sides, expected = _counted(seed, policy, beside=True)
+        assert [_totals(side) for side in sides.values()] == [expected, expected]
+        assert not (policy.converges and unequal(sides))
+
+
+def _counted(seed: int, policy: Policy, **draws: bool) -> tuple[dict[str, Side], list[int]]:
+    """A history of two rows with sums, and what each delta column is to have in both rows together."""
+    expected = [sum(int(str(row[n])) for row in FIRST) for n in DELTAS]
+
+    def counting(side: Side, of: Callable[..., None] = Side.change) -> Callable[..., None]:
+        def change(draw: object) -> None:
+            before = _totals(side)
+            of(side, draw)
+            expected[:] = [known + now - was for known, now, was in zip(expected, _totals(side), before, strict=True)]
+
+        return change
+
+    def on_start(side: Side) -> None:
+        side.change = counting(side)  # type: ignore[method-assign]
+
+    return history(Random(seed), rules(policy, deltas=True), first=FIRST, on_start=on_start, **draws), expected  # type: ignore[arg-type]
+
+
+def _totals(side: Side) -> list[int]:
+    return [sum(int(str(row[n])) for row in side.store.rows.values()) for n in DELTAS]
 
 
 def test_a_history_is_what_its_seed_says() -> None:

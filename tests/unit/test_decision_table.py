@@ -8,12 +8,13 @@ from consumers.decision_page import BEGIN, END, done, phrase, replaced
 from consumers.decision_table import (
     ARBITER,
     CODE,
+    DELTAS,
     FORCED,
     ID,
     ONE_SIDE,
-    QTY,
     SITUATIONS,
     Column,
+    Outcome,
     Situation,
     cells,
     outcome,
@@ -28,6 +29,15 @@ def in_its_way(event: RowEvent, row: Row) -> bool:
     assert event.after is not None
     holds = row[ID] == event.after[ID] or row[CODE] == event.after[CODE]
     return holds and (event.before is None or row[ID] != event.before[ID])
+
+
+def sums(cell: Outcome) -> dict[int, object]:
+    """What each delta column has once what the change added is added to what is here; not one with a NULL."""
+    before, after = cell.event.before, cell.event.after
+    assert before is not None and after is not None
+    (current,) = (row for row in cell.met if row[ID] == before[ID])
+    numbers = {n: (current[n], before[n], after[n]) for n in DELTAS}
+    return {n: here + new - old for n, (here, old, new) in numbers.items() if None not in (here, old, new)}  # type: ignore[operator]
 
 
 def test_every_type_of_conflict_and_every_policy_is_there() -> None:
@@ -52,7 +62,9 @@ def test_words_mean_what_the_legend_says(situation: Situation, column: Column) -
     if "inserted" in words or "set" in words:
         assert event.after is not None
         (put,) = (row for row in cell.rows if row[ID] == event.after[ID])
-        assert [n for n, value in enumerate(put) if value != event.after[n]] == ([QTY] if "sum" in words else [])
+        summed = sums(cell) if "sum" in words else {}
+        assert put == tuple(summed.get(n, value) for n, value in enumerate(event.after))
+        assert ("sum" in words) == (put != event.after)
         beside = [row for row in cell.rows if row != put]
         assert not any(in_its_way(event, row) for row in beside)
         current = event.before is not None and any(row[ID] == event.before[ID] for row in cell.met)
@@ -66,8 +78,8 @@ def test_words_mean_what_the_legend_says(situation: Situation, column: Column) -
         pairs = zip(cell.met, cell.rows, strict=True)
         (changed,) = ((old, new) for old, new in pairs if old != new)
         for n, (old, new) in enumerate(zip(*changed, strict=True)):
-            if situation.deltas and n == QTY:
-                assert new == old + event.after[n] - event.before[n]  # type: ignore[operator]
+            if situation.deltas and n in sums(cell):
+                assert new == sums(cell)[n]
             else:
                 assert new == old or (old == event.before[n] and new == event.after[n])
 
