@@ -44,7 +44,8 @@ class Rules(NamedTuple):
 
     forced: the source is the arbiter, whose changes are taken. judging: the target is, and sends back what it decides.
     version_of: the version of a row, for newest; versions compare. deltas: positions of the columns whose differences add up.
-    keyed: positions of the columns of any unique key. initializing: rows are still being copied, so that one may be missing.
+    keyed: positions of the columns of any unique key. generated: of those that the target generates, which are neither compared
+    nor written. initializing: rows are still being copied, so that one may be missing.
     """
 
     policy: Policy
@@ -54,6 +55,7 @@ class Rules(NamedTuple):
     version_of: Callable[[Row], Any] | None = None
     deltas: frozenset[int] = frozenset()
     keyed: frozenset[int] = frozenset()
+    generated: frozenset[int] = frozenset()
     initializing: bool = False
 
 
@@ -130,7 +132,7 @@ def decide(event: RowEvent, local: Sequence[LocalRow], rules: Rules) -> Decision
     if rules.initializing and case.type in _NOT_COPIED:
         return Decision(None, "source", case.actions, clean=True)
     deltas = _deltas(event, case.current, rules)
-    if deltas and not case.in_its_way and (added := _added(event, case.current, deltas)) is not None:
+    if deltas and not case.in_its_way and (added := _added(event, case.current, rules, deltas)) is not None:
         return Decision(None, "source", added, already=not added)
     if case.type is None:
         return Decision(None, "source", case.actions, already=not case.actions, clean=case.clean)
@@ -185,10 +187,10 @@ def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int
     return {n: difference(event.before[n], event.after[n]) for n in rules.deltas if all(row[n] is not None for row in rows)}
 
 
-def _added(event: RowEvent, current: LocalRow | None, deltas: Mapping[int, object]) -> tuple[Action, ...] | None:
+def _added(event: RowEvent, current: LocalRow | None, rules: Rules, deltas: Mapping[int, object]) -> tuple[Action, ...] | None:
     """What a change does that is no conflict, as the row differs in sums alone from what it was before or is after it."""
     assert current is not None and event.before is not None and event.after is not None
-    rest = [n for n in range(len(current.row)) if n not in deltas]
+    rest = [n for n in range(len(current.row)) if n not in deltas and n not in rules.generated]
     as_before, as_after = (all(same(current.row[n], image[n]) for n in rest) for image in (event.before, event.after))
     if not (as_before or as_after or current.is_after):
         return None
@@ -216,7 +218,7 @@ def _taken(event: RowEvent, case: _Case, rules: Rules, deltas: Mapping[int, obje
     assert case.current is not None and event.before is not None and event.after is not None
     taken = {}
     for n, (before, after) in enumerate(zip(event.before, event.after, strict=True)):
-        if n in deltas or (case.in_its_way and n in rules.keyed):
+        if n in deltas or n in rules.generated or (case.in_its_way and n in rules.keyed):
             continue
         if before != after and same(case.current.row[n], before):
             taken[n] = after

@@ -47,6 +47,7 @@ def rules_of(settings: ResolvedSettings, plan: TablePlan, *, forced: bool) -> Ru
         version_of=version_of,
         deltas=deltas,
         keyed=keyed,
+        generated=frozenset(range(len(plan.columns))).difference(plan.written),
     )
 
 

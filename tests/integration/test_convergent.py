@@ -138,6 +138,31 @@ def test_long_rows(world: World) -> None:
     assert decisions == (("target",), ("merged",), ("merged",))
 
 
+def test_generated_columns(world: World) -> None:
+    """What the server makes of a column that both sides changed is not taken alone; of one that adds up it is no conflict."""
+    columns = "id INT PRIMARY KEY, a INT, b INT, qty INT, big INT AS (a > 100), much INT AS (qty > 10) STORED"
+    table = world.table(columns=columns)
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "merge", "delta_columns": ["qty"]}}
+    world.up()
+    world.sql("east", f"INSERT INTO {table} (id, a, b, qty) VALUES (1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0)")
+    world.run("wait")
+    at_once(
+        world,
+        table,
+        ("UPDATE {t} SET a = 1 WHERE id < 3", "UPDATE {t} SET qty = 20 WHERE id = 3"),
+        (
+            "UPDATE {t} SET a = 200 WHERE id = 1",
+            "UPDATE {t} SET a = 200, b = 2 WHERE id = 2",
+            "UPDATE {t} SET qty = 2 WHERE id = 3",
+        ),
+    )
+    assert rows(world, table) == {1: (1, 1, 0, 0, 0, 0), 2: (2, 1, 2, 0, 0, 0), 3: (3, 0, 0, 22, 0, 1)}
+    decisions = world.sql("east", f"SELECT row_key, decision FROM {world.control}.conflicts ORDER BY id")
+    assert [(json.loads(key)["id"], decision) for key, decision in decisions] == [(1, "target"), (2, "merged")]
+    assert {each["error"] for each in world.status()["directions"]} == {None}
+
+
 def test_a_column_that_is_none(world: World) -> None:
     """A version column that the table has not stops the direction, and the error says which and where."""
     table = world.table()

@@ -290,6 +290,23 @@ def test_sums_beside_a_conflict(before: Row, after: Row, here: Row, put: Row, ke
             assert found == (ConflictType.UPDATE_DIFFERS, "merged" if kept else "target", [kept] if kept else [], False)
 
 
+def test_a_generated_column_decides_nothing() -> None:
+    """Its value follows from the others: it is not what a row is kept for or merged for, and sums beside it are no conflict."""
+    generated = frozenset({2})
+    for rules in EVERY_RULES:
+        made = rules._replace(generated=generated)
+        assert summed((0, 3, 1), (0, 4, 1), (1, 9, 1), made) == (None, "source", [(0, 10, 1)], False)
+    merge = Rules(Policy.MERGE, judging=True, generated=generated)
+    for after, local, merged in [
+        ((1, 5, 1), (0, 7, 1), None),  # both changed what it is made of
+        ((1, 5, 2), (0, 7, 1), (0, 7, 2)),
+    ]:
+        event = change(("k", 1, 0, 3, 1), ("k", 1, *after))
+        decision = decide(event, found([("k", 1, *local)], event), merge)
+        actions = () if merged is None else (Set(("k", 1, *local), ("k", 1, *merged), (4,)),)
+        assert decision == Decision(ConflictType.UPDATE_DIFFERS, "merged" if merged else "target", actions)
+
+
 def test_what_a_foreign_key_refuses() -> None:
     """Nothing is done; it waits for a decision also under overwrite, as no row here can give way to make it right."""
     event, local = change(None, AFTER), found([], change(None, AFTER))

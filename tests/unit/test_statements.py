@@ -7,15 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisync_topology.errors import ApplyError
-from consumers.conflict import Delete, Insert, LocalRow, Set
+from bisync_topology.scope import TableRules
+from bisync_topology.topology import Direction, Policy
+from consumers.conflict import Delete, Insert, LocalRow, Set, decide
 from consumers.drift import Moment
 from consumers.long_rows import Long
 from consumers.long_statements import LongStatements
 from consumers.row_identity import Pair, distinct_prefix, loose
+from consumers.rules import rules_of
 from consumers.statements import Statements
 from consumers.target import TablePlan, TargetTable, plan
+from schemas.records import RowEvent
 from schemas.tables import Column, Table
 
+DIRECTION = Direction.model_validate({"from": "east", "to": "west", "objects": ["shop"], "on_conflict": "merge"})
 ID = Column(name="id", kind="int", sql_type="bigint", nullable=False)
 NAME = Column(name="name", kind="text", sql_type="varchar(20)", charset="utf8mb4", collation="utf8mb4_0900_ai_ci")
 AMOUNT = Column(name="amount", kind="decimal", sql_type="decimal(10,2)")
@@ -184,6 +189,22 @@ def test_actions_name_one_row_by_its_key() -> None:
     assert made.action(Set((1, "1.00"), (2, "1.00"))) == (
         "UPDATE `shop`.`stock` SET `shop`.`stock`.`id` = 2, `shop`.`stock`.`amount` = 1.00 WHERE `shop`.`stock`.`id` = 1"
     )
+
+
+def test_a_merged_row_sets_what_can_be_written() -> None:
+    """The server generates a column from what is set; alone it is nothing to take from the other side."""
+    made = statements(ID, AMOUNT, replace(AMOUNT, name="total", generated=True), NAME)
+    settings = TableRules(DIRECTION).settings("shop", "stock")
+    rules = rules_of(settings, made.plan, forced=False)
+    assert (settings.on_conflict, rules.generated) == (Policy.MERGE, {2})
+    local = (1, "7.00", "0.00", "a")
+    for name, wanted in (
+        ("b", ["UPDATE `shop`.`stock` SET `shop`.`stock`.`name` = 'b' WHERE `shop`.`stock`.`id` = 1"]),
+        ("a", []),
+    ):
+        event = RowEvent(1, 0, "u", (1, "5.00", "0.00", "a"), (1, "200.00", "1.00", name))
+        decision = decide(event, [LocalRow(local, at_before=True, at_after=True)], rules)
+        assert [made.action(action) for action in decision.actions] == wanted
 
 
 def test_batches_are_split_by_rows() -> None:
