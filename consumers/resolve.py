@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import pymysql.err
@@ -21,7 +21,7 @@ NO_SUCH_VALUE = (1264, 1690, 3819)  # out of the column's range, or against a CH
 FOREIGN_KEY = (1216, 1217, 1451, 1452)  # the parent is missing here, or has children here
 Resolution = Literal["source", "target"]  # what somebody has decided about a pending conflict
 _POLICY = {"source": Policy.OVERWRITE, "target": Policy.IGNORE}  # in place of the table's
-_ATTEMPTS = 5  # a row that another session puts between our look and our insert is looked at again
+_ATTEMPTS = 8  # a row that another session puts between our look and our insert is looked at again; and see _ways
 
 
 class Resolved(NamedTuple):
@@ -60,6 +60,9 @@ def resolve(
         rules = rules._replace(forced=True)
     if resolution is not None:
         rules = rules._replace(policy=_POLICY[resolution])
+    ways = _ways(rules)
+    rules = next(ways)
+    looked: tuple[LocalRow, ...] | None = None
     for attempt in range(_ATTEMPTS):
         local = found if found is not None and not attempt else _look(connection, statements, event, check_size)
         decision = decide(event, local, rules)
@@ -83,20 +86,34 @@ def resolve(
                 gives_way = isinstance(action, Delete) and event.after is not None
                 _do(connection, sql, forced=rules.forced, unchecked=rules.forced and gives_way and change.record.fk_checks)
         except pymysql.err.MySQLError as error:
-            too_large = error.args[0] in NO_SUCH_VALUE and bool(rules.deltas)
-            if not (too_large or isinstance(error, pymysql.err.IntegrityError)):
+            merged = decision.decision == "merged"  # a row that neither side has had, as one with a sum may be
+            no_such_row = (error.args[0] in NO_SUCH_VALUE and (merged or bool(rules.deltas))) or (
+                error.args[0] == DUPLICATE_KEY and merged and local == looked
+            )
+            if not (no_such_row or isinstance(error, pymysql.err.IntegrityError)):
                 raise
             if several:
                 connection.query("ROLLBACK TO SAVEPOINT one_change")
             if error.args[0] in FOREIGN_KEY:
                 return _refused(change, local, rules, send_back, check_size)
-            if not (too_large or error.args[0] == DUPLICATE_KEY) or attempt + 1 == _ATTEMPTS:
+            if not (no_such_row or error.args[0] == DUPLICATE_KEY) or attempt + 1 == _ATTEMPTS:
                 raise
-            if too_large:  # a sum that the column does not hold: the policy decides
-                rules = rules._replace(deltas=frozenset())
+            if no_such_row:
+                rules = next(ways)
+            looked = local
             continue
         break
     return Resolved(change, decision, local)
+
+
+def _ways(rules: Rules) -> Iterator[Rules]:
+    """How it is decided, as long as the server refuses what is put together from both rows: at last nothing is.
+
+    First without the sums, then without the merged columns; a row that stays for that still has its sums, if they can be made.
+    """
+    for policy in (rules.policy, Policy.SITE_PRIORITY) if rules.policy is Policy.MERGE else (rules.policy,):
+        for deltas in (rules.deltas, frozenset[int]()) if rules.deltas else (rules.deltas,):
+            yield rules._replace(policy=policy, deltas=deltas)
 
 
 def _look(

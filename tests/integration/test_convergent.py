@@ -163,6 +163,51 @@ def test_generated_columns(world: World) -> None:
     assert {each["error"] for each in world.status()["directions"]} == {None}
 
 
+def test_a_merged_row_that_the_server_refuses(world: World) -> None:
+    """Each side's row is valid and the two merged are not: the arbiter's stays on both sides, is on record, and nothing stops."""
+    columns = "id INT PRIMARY KEY, a INT, b INT, starts INT, ends INT, qty INT, UNIQUE (a, b), CHECK (starts < ends)"
+    table = world.table(columns=columns)
+    for direction in world.topology["directions"]:
+        direction["tables"] = {table: {"on_conflict": "merge", "delta_columns": ["qty"]}}
+    plain = world.table("plain", "id INT PRIMARY KEY, starts INT, ends INT, CHECK (starts < ends)")
+    for direction in world.topology["directions"]:
+        direction["tables"][plain] = {"on_conflict": "merge"}
+    world.up()
+    world.sql(
+        "east",
+        f"INSERT INTO {table} VALUES (1, 1, 1, 10, 20, 5), (2, 2, 2, 10, 20, 5), (3, 3, 3, 10, 20, 5), (4, 4, 4, 10, 20, 5)",
+        f"INSERT INTO {plain} VALUES (1, 10, 20), (2, 10, 20)",
+    )
+    world.run("wait")
+    at_once(
+        world,
+        table,
+        (
+            "INSERT INTO {t} VALUES (9, 7, 8, 1, 2, 0)",
+            "UPDATE {t} SET a = 7 WHERE id IN (1, 2)",
+            "UPDATE {t} SET starts = 15 WHERE id IN (3, 4)",
+            f"UPDATE {plain} SET starts = 15",
+        ),
+        (
+            "UPDATE {t} SET b = 8 WHERE id = 1",
+            "UPDATE {t} SET b = 8, qty = qty + 1 WHERE id = 2",
+            "UPDATE {t} SET ends = 12 WHERE id = 3",
+            "UPDATE {t} SET ends = 12, qty = qty + 1 WHERE id = 4",
+            f"UPDATE {plain} SET ends = 12 WHERE id = 1",
+            f"UPDATE {plain} SET ends = 30 WHERE id = 2",
+        ),
+    )
+    assert rows(world, table) == {
+        **{1: (1, 7, 1, 10, 20, 5), 2: (2, 7, 2, 10, 20, 6), 3: (3, 3, 3, 15, 20, 5), 4: (4, 4, 4, 15, 20, 6)},
+        9: (9, 7, 8, 1, 2, 0),
+    }
+    assert rows(world, plain) == {1: (1, 15, 20), 2: (2, 15, 30)}
+    found = world.sql("east", f"SELECT type, policy, decision FROM {world.control}.conflicts ORDER BY id")
+    assert {(kind, policy) for kind, policy, _ in found} == {("update_differs", "merge")}
+    assert [decision for *_, decision in found] == ["target", "merged", "target", "merged", "target", "merged"]
+    assert {each["error"] for each in world.status()["directions"]} == {None}
+
+
 def test_a_column_that_is_none(world: World) -> None:
     """A version column that the table has not stops the direction, and the error says which and where."""
     table = world.table()
