@@ -37,9 +37,13 @@ class Scope:
 
     def includes_database(self, database: str) -> bool:
         """Tell whether the database itself is carried, as for CREATE DATABASE: an entry names it as a whole."""
+        return self.reaches(database) and any(p.table is None and p.database.matches(database) for p in self._included)
+
+    def reaches(self, database: str) -> bool:
+        """Tell whether any table of this database can be carried."""
         return (
             self._may_hold_tables(database)
-            and any(p.table is None and p.database.matches(database) for p in self._included)
+            and any(p.database.matches(database) for p in self._included)
             and not any(p.table is None and p.database.matches(database) for p in self._excluded)
         )
 
@@ -89,6 +93,10 @@ class UnionScope:
     def includes_database(self, database: str) -> bool:
         """Tell whether one of the directions carries the database as a whole."""
         return any(scope.includes_database(database) for scope in self._scopes)
+
+    def reaches(self, database: str) -> bool:
+        """Tell whether one of the directions can carry any table of this database."""
+        return any(scope.reaches(database) for scope in self._scopes)
 
     def likes(self) -> tuple[str, ...]:
         """See Scope.likes."""

@@ -157,6 +157,7 @@ class Query:
     executed_at: int = 0  # what the statement calls now, microseconds since 1970
     invoker: str | None = None  # `user`@`host`, quoted
     auto_increment: tuple[int, int] = (1, 1)  # auto_increment_increment, auto_increment_offset
+    databases: tuple[str, ...] | None = None  # of which it opened tables, also in triggers, functions and views; None: not told
 
 
 _STATUS_SIZES = {0: 4, 1: 8, 3: 4, 4: 6, 7: 2, 8: 2, 9: 8, 10: 4, 13: 3, 16: 1, 17: 8, 18: 2, 19: 1, 20: 1}
@@ -187,6 +188,16 @@ def _invoker(data: bytes) -> str | None:
     user, host = data[1 : 1 + data[0]], data[2 + data[0] :]
     parts = (part.decode("utf-8", "replace").replace("`", "``") for part in (user, host))
     return "@".join(f"`{part}`" for part in parts)
+
+
+def _databases(data: bytes) -> tuple[str, ...] | None:
+    """Q_UPDATED_DB_NAMES: their number, then each ended by 0; 254 where they are too many, or another table refers to one by a
+    foreign key (MySQL 9.7; others may have an empty name for that).
+    """
+    names = data[1:].split(b"\0")[:-1]
+    if not data or len(names) != data[0] or b"" in names:
+        return None
+    return tuple(name.decode("utf-8", "surrogateescape") for name in names)
 
 
 def query(data: bytes) -> Query:
@@ -230,4 +241,5 @@ def query(data: bytes) -> Query:
         executed_at=int.from_bytes(data[:4], "little") * 1_000_000 + int.from_bytes(found.get(13, b""), "little"),
         invoker=_invoker(found.get(11, b"")),
         auto_increment=struct.unpack("<HH", found.get(3, b"\1\0\1\0")),
+        databases=_databases(found.get(12, b"")),
     )

@@ -21,6 +21,9 @@ class Scope(Protocol):
     def database_in_scope(self, db: str) -> bool:
         """Whether any direction carries the database as a whole."""
 
+    def reaches(self, db: str) -> bool:
+        """Whether any direction can carry a table of the database."""
+
     def charset_name(self, collation: int) -> str:
         """The character set of a collation's id."""
 
@@ -82,8 +85,16 @@ def _folded_names(scope: Scope, names: Iterable[tuple[str, str]]) -> Iterable[tu
     return [(_folded(scope, db), _folded(scope, name)) for db, name in names]
 
 
-def check_no_rows(scope: Scope, statement: Statement) -> None:
-    """DML as a statement: CaptureError unless it is surely out of scope."""
-    names = statement.objects
-    if not names or any(scope.in_scope(*name) for name in _folded_names(scope, names)):
-        refuse(f"the statement {describe(statement)} in place of rows, which cannot be captured")
+def check_no_rows(scope: Scope, statement: Statement, query: Query) -> None:
+    """DML as a statement: CaptureError unless it is surely out of scope.
+
+    Its text does not tell: triggers, functions, views and foreign keys lead from the tables that it names to others. So none of
+    the databases of which it has opened tables may have one in scope.
+    """
+    what = f"the statement {describe(statement)} in place of rows"
+    if not query.databases:
+        refuse(f"{what}, and not the databases of its tables, as where a foreign key refers to one: that cannot be captured")
+    opened = {_folded(scope, db) for db in (*query.databases, *(db for db, _ in statement.objects))}
+    reached = sorted(db for db in opened if scope.reaches(db))
+    if reached:
+        refuse(f"{what}, which may have changed tables of {', '.join(reached)}: that cannot be captured")

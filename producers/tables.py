@@ -49,6 +49,9 @@ class InScope(Protocol):
     def includes_database(self, database: str) -> bool:
         """Whether the database itself is."""
 
+    def reaches(self, database: str) -> bool:
+        """Whether any table of it can be."""
+
 
 @dataclass(kw_only=True)
 class CapturedTable:
@@ -163,6 +166,10 @@ class Tables:
     def database_in_scope(self, db: str) -> bool:
         """Whether any direction from this side carries the database as a whole."""
         return self._in_scope.includes_database(db)
+
+    def reaches(self, db: str) -> bool:
+        """Whether any direction from this side can carry a table of the database."""
+        return self._in_scope.reaches(db)
 
     def charset_name(self, collation: int) -> str:
         """The character set of a collation's id; utf8mb4 where the event has none."""

@@ -249,7 +249,7 @@ class Transactions:
             case Category.TEMPORARY:
                 self._pass(event, statement)
             case Category.DML:
-                check_no_rows(self._tables, statement)
+                check_no_rows(self._tables, statement, query)
                 self._pass(event, statement)
             case _:
                 self._definition(head, query, statement)

@@ -111,6 +111,7 @@ class _InScope:
     def __init__(self, scope: Scope) -> None:
         self.includes = scope.includes
         self.includes_database = scope.includes_database
+        self.reaches = scope.reaches
 
 
 def printing(server: MySQLServer, **more: Any) -> "pymysql.Connection[Cursor]":

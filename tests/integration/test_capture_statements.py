@@ -327,6 +327,56 @@ def test_create_select_out_of_scope(capture: Capture, cursor: Cursor) -> None:
     assert [type(item) for item in items] == [End, Ddl, End]
 
 
+WRITES = "UPDATE d_shop.t SET v = 2"
+HIDDEN = [  # what leads to a table of d_shop, and the statement that is logged alone
+    (f"CREATE TRIGGER d_out.g AFTER INSERT ON d_out.log FOR EACH ROW {WRITES}", "INSERT INTO d_out.log VALUES (1)"),
+    (f"CREATE FUNCTION f() RETURNS INT BEGIN {WRITES}; RETURN 5; END", "INSERT INTO d_out.log SELECT d_shop.f()"),
+    (f"CREATE FUNCTION d_out.f() RETURNS INT BEGIN {WRITES}; RETURN 5; END", "DO d_out.f()"),
+    ("CREATE VIEW d_out.w AS SELECT * FROM d_shop.t", "UPDATE d_out.w SET v = 2"),
+    ("CREATE TABLE d_out.m (v INT) ENGINE=MERGE UNION=(d_shop.y) INSERT_METHOD=LAST", "INSERT INTO d_out.m VALUES (2)"),
+    ("ALTER TABLE t ADD FOREIGN KEY (v) REFERENCES d_out.p (id) ON UPDATE CASCADE", "UPDATE d_out.p SET id = 2"),
+]
+
+
+@pytest.mark.parametrize(("made", "statement"), HIDDEN, ids=["trigger", "function", "DO", "view", "merge", "cascade"])
+def test_what_a_statement_hides(source: MySQLServer, cursor: Cursor, made: str, statement: str) -> None:
+    """A statement on tables out of scope that changes one in scope is logged as it is, without that change: it stops."""
+    run(cursor, "CREATE TABLE t (id INT PRIMARY KEY, v INT)", "CREATE TABLE y (v INT) ENGINE=MyISAM")
+    run(cursor, "CREATE TABLE d_out.log (id INT PRIMARY KEY)", "CREATE TABLE d_out.p (id INT PRIMARY KEY)")
+    run(cursor, "INSERT INTO d_out.p VALUES (1)", "INSERT INTO t VALUES (1, 1)", made)
+    with Capture(source, ["d_shop"]) as capture:
+        run(cursor, "SET binlog_format = STATEMENT", statement)
+        cursor.execute("SELECT v FROM t UNION ALL SELECT v FROM y")
+        assert (2,) in cursor.fetchall()
+        with pytest.raises(CaptureError, match="in place of rows") as raised:
+            capture.items()
+    assert raised.value.code == "not_captured"
+
+
+def test_what_a_statement_hides_in_its_own_database(source: MySQLServer, cursor: Cursor) -> None:
+    """Of a database of which one table is in scope, any other may have a trigger that writes to it."""
+    run(cursor, "CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE u (id INT PRIMARY KEY)")
+    cursor.execute("CREATE TRIGGER g AFTER INSERT ON u FOR EACH ROW INSERT INTO t VALUES (NEW.id)")
+    with Capture(source, ["d_shop.t"]) as capture:
+        run(cursor, "SET binlog_format = STATEMENT", "INSERT INTO u VALUES (1)")
+        with pytest.raises(CaptureError, match="may have changed tables of d_shop"):
+            capture.items()
+
+
+def test_what_a_statement_hides_out_of_scope_passes(source: MySQLServer, capture: Capture, cursor: Cursor) -> None:
+    """A trigger, a function and a view that stay in another database stop nothing; a session's default database is no table."""
+    run(cursor, "CREATE TABLE t (id INT PRIMARY KEY)", "CREATE TABLE d_out.log (id INT)", "CREATE TABLE d_out.x (id INT)")
+    run(cursor, "CREATE TRIGGER d_out.g AFTER INSERT ON d_out.log FOR EACH ROW INSERT INTO d_out.x VALUES (NEW.id)")
+    run(cursor, "CREATE FUNCTION d_out.f() RETURNS INT BEGIN DELETE FROM d_out.log; RETURN 5; END")
+    run(cursor, "CREATE VIEW d_out.w AS SELECT * FROM d_out.x")
+    capture.items()
+    with source.connect(database="d_shop") as connection, connection.cursor() as other:
+        run(other, "SET binlog_format = STATEMENT", "INSERT INTO d_out.log VALUES (1)", "DO d_out.f()")
+        run(other, "INSERT INTO d_out.w VALUES (d_out.f())")
+    cursor.execute("INSERT INTO t VALUES (1)")
+    assert rows(capture.items()) == [("t", "c", [(1,)])]
+
+
 def test_statement_dml_out_of_scope_passes(source: MySQLServer, capture: Capture, cursor: Cursor) -> None:
     """A session that logs statements does not stop anything with tables that no direction carries."""
     run(cursor, "CREATE TABLE d_out.t (id INT PRIMARY KEY AUTO_INCREMENT, v DOUBLE)", "CREATE TABLE t (id INT PRIMARY KEY)")

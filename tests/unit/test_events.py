@@ -169,6 +169,7 @@ def test_statement_and_its_context(codes: set[int], db: str) -> None:
     assert query.sql_mode == (4 | 1 << 21 if 1 in codes else 0)
     assert query.charset == ((28, 255, 8) if 4 in codes else (0, 0, 0))
     assert query.time_zone == ("Europe/Berlin" if 5 in codes else "")
+    assert query.databases == (("shop", "crm") if 12 in codes else None)
 
 
 @given(st.integers(21, 255), st.binary(max_size=30))
@@ -181,9 +182,10 @@ def test_unknown_status_variables(code: int, value: bytes) -> None:
 
 
 def test_too_many_databases() -> None:
-    """254 in place of a count means that no names follow."""
+    """254 in place of a count means that no names follow, and the databases are not known."""
     body = enc.query_body(STATEMENT, "shop", status([1]) + b"\x0c\xfe" + bytes([13]) + STATUS[13])
-    assert events.query(enc.event(2, body)).statement == STATEMENT
+    query = events.query(enc.event(2, body))
+    assert (query.statement, query.databases, query.executed_at % 1_000_000) == (STATEMENT, None, 0x030201)
 
 
 def test_a_statement_in_another_character_set() -> None:

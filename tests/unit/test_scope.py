@@ -72,6 +72,15 @@ def test_database_itself_is_in_scope_when_named_as_a_whole() -> None:
     assert carried == ["shop", "log"]
 
 
+def test_databases_that_can_hold_tables_in_scope() -> None:
+    """One of which a table is named too, and any that a glob fits; not one that is taken out as a whole."""
+    scope = Scope(["shop", "crm.customers", "log_?.*", "old", "!old", "!shop.tmp_*", "mysql"])
+    names = ("shop", "crm", "log_1", "log", "old", "mysql", "bisync", "other")
+    assert [name for name in names if scope.reaches(name)] == ["shop", "crm", "log_1"]
+    union = UnionScope([direction(objects=["crm.customers"]), direction(objects=["*.orders", "!shop"])], control_schema="bisync")
+    assert [name for name in names if not union.reaches(name)] == ["shop", "mysql", "bisync"]
+
+
 def test_databases_narrow_a_query() -> None:
     """Patterns of databases are given once each, as LIKE text that matches at least the same names."""
     scope = Scope(["shop", "shop.a", "tenant_?.x", "!log"])

@@ -33,6 +33,10 @@ class Scope:
         """Whether the database itself is."""
         return database == "shop"
 
+    def reaches(self, database: str) -> bool:
+        """Whether any table of it can be."""
+        return database in ("shop", "crm")
+
 
 class Connection:
     """A server that knows its collations and no unique keys."""
@@ -645,11 +649,47 @@ def test_statements_in_place_of_rows_are_refused(statement: str, begun: bool) ->
     assert not log.ends()
 
 
-def test_dml_statements_out_of_scope_pass() -> None:
-    """Statement-based DML on other tables does not stop, with the events that belong to it; later rows are still seen."""
+def databases(*names: str) -> bytes:
+    """The status variable that lists the databases whose tables a statement has opened."""
+    return bytes([12, len(names)]) + b"".join(name.encode() + b"\0" for name in names)
+
+
+@pytest.mark.parametrize("statement", ["INSERT INTO other.t VALUES (RAND(), @a)", "SELECT `other`.`f`()"])
+def test_dml_statements_out_of_scope_pass(statement: str) -> None:
+    """Statement-based DML in other databases does not stop, with the events that belong to it; later rows are still seen."""
     log = Log().begin().write(5, bytes(9)).write(13, bytes(16)).write(14, b"\1\0\0\0a\1")
-    log.query("INSERT INTO other.t VALUES (RAND(), @a)", "other").insert(1).xid()
+    log.query(statement, "other", databases("mysql", "other")).insert(1).xid()
     assert [type(item) for item in log.items] == [Rows, End]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        databases("other", "shop"),
+        databases("other", "crm"),  # of which a table is carried
+        databases("shop"),  # of a view, say
+        databases("other", ""),  # another table refers to one by a foreign key
+        databases(),
+        b"\x0c\xfe",  # likewise, or they are too many
+        b"",
+    ],
+)
+def test_dml_statements_that_may_reach_into_scope_are_refused(status: bytes) -> None:
+    """What triggers, functions, views and cascades change is not in the text: only the databases that it opened rule it out."""
+    error = stopped(Log().begin().query, "INSERT INTO other.t VALUES (1)", "other", status)
+    assert "INSERT other.t in place of rows" in error.message
+
+
+def test_dml_statements_beside_a_table_in_scope_are_refused() -> None:
+    """Where a database is in scope in part, a trigger of any table of it may change the part that is."""
+    assert "crm" in stopped(Log().begin().query, "INSERT INTO x VALUES (1)", "crm", databases("crm")).message
+
+
+def test_databases_are_in_lower_case_where_all_names_are() -> None:
+    """As the tables' names are, however the log has them."""
+    log = Log().begin()
+    log.transactions._tables.lower_case = True
+    stopped(log.query, "INSERT INTO t VALUES (1)", "other", databases("other", "Shop"))
 
 
 def test_dml_statements_after_their_values_are_still_refused() -> None:
