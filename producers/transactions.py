@@ -245,7 +245,7 @@ class Transactions:
             return
         match statement.category:
             case Category.TRANSACTION:
-                self._transaction_statement(event, statement)
+                self._transaction_statement(event, head, statement)
             case Category.TEMPORARY:
                 self._pass(event, statement)
             case Category.DML:
@@ -274,7 +274,9 @@ class Transactions:
         if head is not None and (not head.begun or statement.verb in ("COMMIT", "ROLLBACK")):
             self._end(event)
 
-    def _transaction_statement(self, event: Event, statement: Statement) -> None:
+    def _transaction_statement(self, event: Event, head: Head, statement: Statement) -> None:
+        if statement.verb == "ROLLBACK" and head.kind:
+            refuse("a ROLLBACK behind rows, and does not tell which of them it has undone")
         if statement.verb in ("COMMIT", "ROLLBACK"):  # COMMIT ends transactions of engines without two-phase commit
             self._end(event)
         elif statement.verb not in ("SAVEPOINT", "BEGIN"):

@@ -301,12 +301,35 @@ def test_conflicts_beside_the_rows_of_an_applied_transaction() -> None:
     assert (end.head.kind, end.head.origin) == ("rows", "west")
 
 
-@pytest.mark.parametrize("end", ["XID", "COMMIT", "ROLLBACK"])
+@pytest.mark.parametrize("end", ["XID", "COMMIT"])
 def test_ends_of_a_transaction(end: str) -> None:
-    """XID; COMMIT of an engine without two-phase commit; ROLLBACK where such an engine had changes that stay."""
+    """XID; COMMIT of an engine without two-phase commit."""
     log = Log().begin().insert(1)
     _ = log.xid() if end == "XID" else log.query(end)
     assert [type(item) for item in log.items] == [Rows, End]
+
+
+def test_a_rollback_without_rows_in_scope() -> None:
+    """What cannot be undone is logged with a ROLLBACK behind it (MySQL 9.7: statements, where gtid_mode is OFF); others' pass."""
+    log = Log().begin().map("other").rows(events.WRITE_ROWS, row(1)).query("CREATE TEMPORARY TABLE tmp (id INT)")
+    log.query("INSERT INTO other.t VALUES (1)", "other", databases("other")).query("ROLLBACK").begin(8).insert(1).xid()
+    assert [type(item) for item in log.items] == [End, Rows, End]
+    assert [(end.head.number, end.head.kind) for end in log.ends()] == [(7, ""), (8, "rows")]
+
+
+@pytest.mark.parametrize("statement", ["ROLLBACK", "ROLLBACK TO SAVEPOINT", "ROLLBACK TO `a`"])
+def test_a_rollback_behind_rows_is_refused(statement: str) -> None:
+    """Of an engine with transactions they were undone, of another one not, and the log does not tell which it is of."""
+    log = Log().begin().query("SAVEPOINT `a`").insert(1)
+    assert "ROLLBACK" in stopped(log.query, statement).message
+    assert not log.ends()
+
+
+def test_skip_of_rows_that_were_rolled_back() -> None:
+    """It ends with its ROLLBACK, and names the table."""
+    log = Log(skips=[GTID]).begin().insert(1).query("ROLLBACK")
+    assert log.ends()[0].tables == ("shop.t",)
+    _skipped(log)
 
 
 def test_savepoints_are_passed_over() -> None:
