@@ -257,6 +257,10 @@ UPDATE {c}.directions SET error = %s WHERE topology = %s AND source_side = %s AN
 UPDATE {c}.directions SET skips = JSON_ARRAY_APPEND(skips, '$', JSON_OBJECT('gtid', %s, 'reason', %s, 'at', %s))
  WHERE topology = %s AND source_side = %s AND target_side = %s;
 
+-- name: lock_skips
+-- As they are by now, whatever the transaction has seen before; nobody writes them until it ends.
+SELECT skips, skipped FROM {c}.directions WHERE topology = %s AND source_side = %s AND target_side = %s FOR UPDATE;
+
 -- name: set_skips
 UPDATE {c}.directions SET skips = %s, skipped = %s WHERE topology = %s AND source_side = %s AND target_side = %s;
 

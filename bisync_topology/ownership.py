@@ -56,6 +56,11 @@ class Wanted:
     skips: list[dict[str, Any]]
     skipped: list[dict[str, Any]]
 
+    @property
+    def passed(self) -> frozenset[str]:
+        """GTIDs of its passes, used ones too: what was not committed then is read once more."""
+        return frozenset(each["gtid"] for each in (*self.skips, *self.skipped) if "reset_at" not in each)
+
 
 @dataclass(kw_only=True)
 class Report:
@@ -201,8 +206,14 @@ class Ownership:
     def use_skips(self, direction: tuple[str, str], gtid: str, tables: tuple[str, ...]) -> None:
         """Note that a pass was used, and for which tables."""
         with self._mutex:
-            control = Control(self._live(), self.topology)
-            use_skip(control, direction, gtid, tables)
+            connection = self._live()
+            control = Control(connection, self.topology)
+            connection.begin()
+            try:
+                use_skip(control, direction, gtid, tables)
+                connection.commit()
+            finally:
+                connection.rollback()  # what was refused leaves no lock
             self.wanted = read_wanted(control)
 
     def _live(self) -> Connection[Any]:
@@ -241,13 +252,12 @@ def read_wanted(control: Control) -> dict[tuple[str, str], Wanted]:
 
 
 def use_skip(control: Control, direction: tuple[str, str], gtid: str, tables: tuple[str, ...]) -> None:
-    """Move a pass from those to be used to those that were."""
-    row = read_wanted(control)[direction]
-    used = [{**skip, "tables": list(tables)} for skip in row.skips if skip["gtid"] == gtid]
-    left = [skip for skip in row.skips if skip["gtid"] != gtid]
+    """Move a pass from those to be used to those that were, in a transaction of the caller's: a `skip` of that moment waits."""
+    ((skips, skipped),) = (map(json.loads, row) for row in control.execute("lock_skips", control.topology.name, *direction))
+    used = [{**skip, "tables": list(tables)} for skip in skips if skip["gtid"] == gtid]
+    left = [skip for skip in skips if skip["gtid"] != gtid]
     if used:
-        skipped = [*row.skipped, *used]
-        control.execute("set_skips", json.dumps(left), json.dumps(skipped), control.topology.name, *direction)
+        control.execute("set_skips", json.dumps(left), json.dumps([*skipped, *used]), control.topology.name, *direction)
 
 
 def leave_skips(control: Control, direction: tuple[str, str]) -> None:

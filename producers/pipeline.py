@@ -97,7 +97,7 @@ class ProducerProcess:
         if checkpoint.sequence == 0 or checkpoint.objects != captured_objects(self.topology, self.side):
             publisher.commit()  # the first start: a checkpoint before anything counts as syncing. Other objects: who copies waits
         failpoints.reach("producer.after_checkpoint_read")
-        skips = frozenset(skip["gtid"] for direction in self.directions for skip in self.ownership.wanted[direction].skips)
+        skips = frozenset[str]().union(*(self.ownership.wanted[direction].passed for direction in self.directions))
         tables = Tables(
             topology=self.topology.name,
             side=self.side,
@@ -143,7 +143,7 @@ class ProducerProcess:
     ) -> None:
         report = self.ownership.report
         report.state, report.detail = "running", {}
-        ended: list[End] = []  # skipped transactions, noted once the checkpoint is beyond them
+        ended: list[End] = []  # skipped transactions, noted before the checkpoint goes beyond them
         items = transactions.items
         between = True
         while True:
@@ -188,14 +188,15 @@ class ProducerProcess:
                 check_place(idle=True)
 
     def _commit(self, publisher: Publisher, ended: list[End]) -> None:
-        publisher.commit()
-        report = self.ownership.report.detail
-        report["transactions"], report["rows"] = publisher.transactions, publisher.rows
+        """Commit what was read. What was skipped is noted first: behind a commit a crash would leave no word of its tables."""
         for item in ended:
             for direction in self.directions:
                 self.ownership.use_skips(direction, item.head.gtid, item.tables)
             log.warning("a transaction was skipped", gtid=item.head.gtid, tables=item.tables)
         ended.clear()
+        publisher.commit()
+        report = self.ownership.report.detail
+        report["transactions"], report["rows"] = publisher.transactions, publisher.rows
 
     def _checkpoint(self, connection: Connection[Any]) -> Checkpoint:
         """The checkpoint to go on from, or a new stream's first."""
