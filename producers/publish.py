@@ -74,7 +74,7 @@ class Publisher:
         # the source transaction that is being published
         self._counts: dict[tuple[str, int], int] = defaultdict(int)
         self._piece = self._piece_events = self._piece_bytes = self._order = 0
-        self._sources: dict[tuple[str, int], tuple[bytes, bytes]] = {}  # by topic and schema
+        self._sources: dict[tuple[str, int, int], tuple[bytes, bytes]] = {}  # by topic and schemas
         # the Kafka transaction
         self._events = 0
         self._schemas: set[int] = set()  # published
@@ -237,18 +237,19 @@ class Publisher:
         """The encoded source block and tail of one transaction's events in one table; notes a new schema or topic."""
         encoder, topic = table.encoder, table.topic
         assert encoder is not None
-        if (known := self._sources.get((topic, encoder.value_id))) is not None:
+        version = topic, encoder.value_id, encoder.key_id
+        if (known := self._sources.get(version)) is not None:
             return known
-        if encoder.value_id not in self._schemas and encoder.value_id not in self._new_schemas:
-            for schema in (encoder.value_schema, encoder.key_schema):
-                self._new_schemas[schema_id(schema)] = schema_text(schema)
+        for identity, schema in ((encoder.value_id, encoder.value_schema), (encoder.key_id, encoder.key_schema)):
+            if identity not in self._schemas and identity not in self._new_schemas:  # the key may have changed alone
+                self._new_schemas[identity] = schema_text(schema)
         if topic not in self._known_topics and topic not in self._new_topics:
             self._outbox.partitions(topic)  # makes it where it is missing
             self._new_topics[topic] = self._outbox.topic_id(topic)
         name = f"{self._topology.name}.{self._side}"
         source = encoder.source(source_of(head, table, name, self._side))
-        self._sources[topic, encoder.value_id] = source, tail(time.time_ns() // 1_000_000, head.gtid)
-        return self._sources[topic, encoder.value_id]
+        self._sources[version] = source, tail(time.time_ns() // 1_000_000, head.gtid)
+        return self._sources[version]
 
     def _ddl(self, item: Ddl) -> None:
         self._first_event()
