@@ -31,7 +31,7 @@ def read_rows(source: Connection[Any], chunks: Chunks, chunk: Chunk) -> bool:
 
 
 def _fast(source: Connection[Any], chunk: Chunk) -> bool:
-    """Read the rows as a list; False where it would lose something, or is too large."""
+    """Read the rows as a list; False where it would lose something, or rows are too large for it."""
     with source.cursor(Cursor) as cursor:
         cursor.execute(chunk.sql.read(chunk.low, chunk.high))
         number, values, lossy = cursor.fetchall()[0]

@@ -22,6 +22,7 @@ from schemas.tables import Column, Table
 from schemas.values import literal_of
 
 Bound = tuple[str, ...]  # the values of a key, as SQL literals
+FAST_ROW_BYTES = 1 << 20  # of a row's long values: a list has them as hex digits, or with escapes, and holds but a few such rows
 
 # JSON types that a document's text brings back by itself; see schemas/typed_json.py for the others.
 _PLAIN_JSON = "'NULL', 'BOOLEAN', 'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'STRING', 'OBJECT', 'ARRAY'"
@@ -67,10 +68,14 @@ class ChunkSql:
         )
 
     def read(self, low: Bound | None, high: Bound | None) -> str:
-        """Read a range fast: (number of rows, their list in the form of VALUES, how many hold what the list would lose)."""
+        """Read a range fast: (number of rows, their list in the form of VALUES, how many hold what is not for a list).
+
+        A literal longer than the source's max_allowed_packet is NULL there: the list lacks its row, and the count tells.
+        """
         values = ", ',', ".join(_literal_or_null(column, name) for column, name in self._written)
-        typed = [typed_document(self._names[n]) for n in self.documents]
-        lossy = f"COALESCE(SUM({' OR '.join(typed)}), 0)" if typed else "0"
+        unfit = [typed_document(self._names[n]) for n in self.documents]
+        unfit += [f"{self.long_bytes} > {FAST_ROW_BYTES}"] if self.in_pieces else []
+        lossy = f"COALESCE(SUM({' OR '.join(unfit)}), 0)" if unfit else "0"
         return (
             f"SELECT COUNT(*), CAST(GROUP_CONCAT(CONCAT('(', {values}, ')')) AS BINARY), {lossy}"
             f" FROM {self._from}{self._where(low, high)}"
@@ -185,7 +190,8 @@ def typed_document(name: str) -> str:
 
 
 def _literal_or_null(column: Column, name: str) -> str:
-    return f"IFNULL({literal(column, name)}, 'NULL')" if column.nullable else literal(column, name)
+    """By the value, not by its literal, which is NULL too where it is too long."""
+    return f"IF({name} IS NULL, 'NULL', {literal(column, name)})" if column.nullable else literal(column, name)
 
 
 def _rounded(column: Column) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -350,6 +351,31 @@ def test_values_that_a_list_would_lose(world: World) -> None:
     if LONG_BYTES > 1 << 24:
         in_little_memory(world)
     ended(up)
+
+
+@contextmanager
+def small_packets(world: World, side: str) -> Iterator[None]:
+    """Let a server make no string of more than 4 MiB, and take none, for those who connect meanwhile."""
+    before = world.sql(side, "SELECT @@GLOBAL.max_allowed_packet")[0][0]
+    world.sql(side, "SET GLOBAL max_allowed_packet = 4194304")
+    try:
+        yield
+    finally:
+        world.sql(side, f"SET GLOBAL max_allowed_packet = {before}")
+
+
+def test_a_value_whose_literal_is_too_long_for_its_source(world: World) -> None:
+    """Half of what the source's max_allowed_packet allows is too much for its literal, which is NULL then: no row says NULL."""
+    values = ("(1, REPEAT(X'fe', 3 << 20), REPEAT('\\'', 3 << 20))", "(2, NULL, NULL)", "(3, X'fe', 'short')")
+    rows = f"INSERT INTO {{t}} VALUES {', '.join(values)}"
+    make(world, "halves", "id INT PRIMARY KEY, b LONGBLOB, t LONGTEXT", rows)
+    with small_packets(world, "east"):
+        up = world.start("up")
+        _copied_anew(world, "halves")
+        ended(up)
+    found = world.sql("west", f"SELECT id, LENGTH(b), LENGTH(t) FROM {world.db}.halves")
+    assert found == ((1, 3 << 20, 3 << 20), (2, None, None), (3, 1, 5))
+    equal(world, "halves")
 
 
 def test_rows_that_are_there_already(world: World) -> None:

@@ -162,6 +162,16 @@ def test_generated_columns_are_read_by_nobody() -> None:
     assert "`g`" not in sql.read(None, None)
 
 
+def test_a_literal_that_is_too_long_leaves_its_row_out() -> None:
+    """The server makes it NULL, which is no NULL of the row's. And rows of more than a megabyte are not for a list."""
+    sql = sql_of(
+        Column(name="id", kind="int", sql_type="int", nullable=False), Column(name="b", kind="binary", sql_type="longblob")
+    ).read(None, None)
+    name = "`shop`.`t`.`b`"
+    assert f"""IF({name} IS NULL, 'NULL', CONCAT('X''', HEX({name}), ''''))""" in sql
+    assert f"SUM(COALESCE(OCTET_LENGTH({name}), 0) > 1048576)" in sql
+
+
 def test_types_inside_of_documents() -> None:
     """What the server says of a document's values makes its canonical value; a plain one is its text."""
     text = '{"a": 1.50, "b": ["2024-01-01", "x", 7], "c \\"d\\"": "base64:type15:AP8=", "e": "base64:type16:BQ==", "f": null}'
