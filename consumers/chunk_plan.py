@@ -12,6 +12,7 @@ from pymysql.cursors import Cursor
 from bisync_topology.errors import ApplyError
 from consumers.chunk_sql import Bound, ChunkSql
 from consumers.chunks import Chunk, Name
+from consumers.left_out import check_whole
 from consumers.target import plan, read_table
 from schemas.tables import Table
 
@@ -51,6 +52,7 @@ class Plan:
             with source.cursor(Cursor) as cursor:
                 cursor.execute(self._sql.end(low, self._rows))
                 line = cursor.fetchone()
+                check_whole(cursor, "the source", ".".join(name))
         except ApplyError as error:
             return self._ended(Chunk(table=name, low=low, high=None, since=0, sql=_NOTHING, error=error))
         except pymysql.err.MySQLError as error:

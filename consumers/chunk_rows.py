@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from pymysql.cursors import Cursor, SSCursor
 from bisync_topology.errors import ApplyError, Where
 from consumers.chunk_sql import Bound, ChunkSql
 from consumers.chunks import Chunk, Chunks, Pieces
+from consumers.left_out import check_whole, left_out
 from consumers.typed_documents import canonical, leaves
 from schemas.parts import LONG_BYTES
 from schemas.records import Row
@@ -35,8 +37,9 @@ def _fast(source: Connection[Any], chunk: Chunk) -> bool:
     with source.cursor(Cursor) as cursor:
         cursor.execute(chunk.sql.read(chunk.low, chunk.high))
         number, values, lossy = cursor.fetchall()[0]
+        lacks = left_out(cursor)
     chunk.rows, chunk.values = int(number), values or b""
-    if int(lossy) or len(chunk.values) > FAST_BYTES - 8:  # a list is cut there without a word
+    if lacks or int(lossy) or len(chunk.values) > FAST_BYTES - 8:  # a list is cut there without a word
         chunk.whole, chunk.values = True, b""
         return False
     return True
@@ -53,7 +56,8 @@ def _whole(source: Connection[Any], chunks: Chunks, chunk: Chunk) -> bool:
         read = 0
         with source.cursor(SSCursor) as cursor:
             cursor.execute(chunk.sql.read_whole(last, chunk.high, WHOLE_ROWS))
-            for line in _lines(cursor):
+            lines = _lines(cursor)
+            for line in lines:
                 read += 1
                 if size > WHOLE_BYTES or int(line[keys]) > LONG_BYTES:
                     chunk.long, cut = not chunk.images, True
@@ -64,6 +68,8 @@ def _whole(source: Connection[Any], chunks: Chunks, chunk: Chunk) -> bool:
                 typed += [(len(chunk.images), n, last) for n, flag in zip(chunk.sql.documents, flags, strict=True) if flag == 1]
                 chunk.images.append(chunk.sql.rows.canonical(values))
                 size += sum(len(value) for value in line if isinstance(value, str | bytes))
+            deque(lines, maxlen=0)  # to the end, where the server says what it has left out
+            check_whole(cursor, "the source", chunk.sql.source.full_name)
         more = read == WHOLE_ROWS
     if chunk.long and not chunks.first(chunk):
         chunk.reading = False
@@ -86,6 +92,7 @@ def _long_row(source: Connection[Any], sql: ChunkSql, at: Bound) -> Row:
     with source.cursor(Cursor) as cursor:
         cursor.execute(sql.row(at, without=in_pieces))
         row = list(sql.rows.canonical(cursor.fetchall()[0]))
+        check_whole(cursor, "the source", sql.source.full_name)
         for position in in_pieces:
             pieces: list[bytes] = []
             while True:

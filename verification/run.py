@@ -103,6 +103,8 @@ class _Tables:
             return result
         try:
             self._compare(found.pair, result)
+        except ApplyError as error:
+            result.not_compared = error.message
         except BisyncError as error:
             if number_of(error) not in _GONE:
                 raise

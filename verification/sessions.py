@@ -14,6 +14,7 @@ from pymysql.cursors import Cursor
 from bisync_topology.mysql import connect
 from bisync_topology.sides import explained
 from bisync_topology.topology import Topology
+from consumers.left_out import check_whole
 from consumers.target import SESSION_STATEMENTS
 
 _STATEMENT_SECONDS = 6 * 3600.0  # of one statement; a dead link is found sooner (bisync_topology/mysql.py)
@@ -31,11 +32,16 @@ class Session:
     connection: Connection[Any]
 
     def rows(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        """Run a statement without parameters; gives its rows. Raises Unreachable, UsageError, CheckFailed; see `number_of`."""
+        """Run a statement without parameters; gives its rows.
+
+        Raises Unreachable, UsageError, CheckFailed, see `number_of`; ApplyError where the server has left values out.
+        """
         try:
             with self.connection.cursor(Cursor) as cursor:
                 cursor.execute(sql)
-                return tuple(cursor.fetchall())
+                found = tuple(cursor.fetchall())
+                check_whole(cursor, self.side)
+                return found
         except (pymysql.err.MySQLError, OSError) as error:
             raise explained(self.topology, self.side, error) from error
 

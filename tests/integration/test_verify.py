@@ -379,6 +379,35 @@ def test_what_cannot_be_compared_is_named(syncing: World) -> None:
             world.sql(side, NO_LOG, *(f"DROP TABLE IF EXISTS {world.db}.{name}" for name in made))
 
 
+@contextmanager
+def small_packets(world: World, *sides: str) -> Iterator[None]:
+    """Let servers make no string of more than 4 MiB, and take none, for those who connect meanwhile."""
+    before = {side: world.sql(side, "SELECT @@GLOBAL.max_allowed_packet")[0][0] for side in sides}
+    try:
+        for side in sides:
+            world.sql(side, "SET GLOBAL max_allowed_packet = 4194304")
+        yield
+    finally:
+        for side, size in before.items():
+            world.sql(side, f"SET GLOBAL max_allowed_packet = {size}")
+
+
+def test_values_whose_text_the_servers_leave_out_are_not_equal(syncing: World) -> None:
+    """Documents of less than max_allowed_packet, whose text has more, print as nothing: they are not called equal."""
+    world = syncing
+    table = world.table("printed", "id INT PRIMARY KEY, j JSON")
+    quotes = """REPEAT('"', 900000)"""
+    for n, side in enumerate(world.sides):
+        world.sql(side, NO_LOG, f"INSERT INTO {table} VALUES (1, JSON_ARRAY({n}, {', '.join([quotes] * 3)}))")
+    with small_packets(world, *world.sides):
+        report = verified(world, table)
+    assert report["equal"] is False
+    assert "max_allowed_packet (4194304)" in of(report, table)["not_compared"]
+    assert of(verified(world, table), table)["differing"] == 1
+    world.sql("east", f"DROP TABLE {table}")
+    world.sql("west", NO_LOG, f"DROP TABLE {table}")
+
+
 def test_with_a_direction_paused(syncing: World) -> None:
     """What is on its way cannot be told from what differs: that is said, and a repair is refused. Once it runs, all is equal."""
     world = syncing
