@@ -241,7 +241,8 @@ def init(ctx: click.Context, reset: tuple[str, str] | None) -> None:
 def verify(ctx: click.Context, repair: tuple[str, str] | None, tables: tuple[str, ...], examples: int, output: str) -> int:
     """Compare both sides: structure and rows, by checksums that the servers compute. Nothing is locked.
 
-    Rows that differ are looked at again until changes on their way have arrived. Exits with 1 when something differs at the end.
+    Rows that differ are looked at again until changes on their way have arrived. Exits with 1 when something differs
+    at the end, or kept changing so that nothing can be said of it.
 
     \b
     Example:

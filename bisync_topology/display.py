@@ -161,7 +161,9 @@ def _notes(status: Mapping[str, Any], unreached: Sequence[str]) -> Iterator[Text
     if found is not None:
         mark = ("● ", "green") if found["equal"] else ("! ", "yellow")
         text = Text.assemble(mark, ("verify", "bold"), f" compared {_number(found['rows'])} rows at {found['at'][11:19]} UTC: ")
-        text.append("equal" if found["equal"] else f"{', '.join(found['different'])} differ")
+        differ = f"{', '.join(found['different'])} differ" if found["different"] else ""
+        changing = f"{_number(found['changing'])} rows kept changing" if found.get("changing") else ""
+        text.append("equal" if found["equal"] else ", ".join(filter(None, (differ, changing))))
         yield text if found["equal"] else text.append("\n  see  ", "dim").append("bisync-topology verify", "cyan")
     for line in unreached:
         yield Text.assemble(("! ", "yellow"), ("no answer", "bold"), f" from {line}")

@@ -96,7 +96,7 @@ def look(topology: Topology) -> dict[str, Any]:
     report = verify(topology, options, Pace(settings.max_rows_per_second))
     found = summary(report, now_us())
     say = log.info if report.equal else log.warning
-    say("verified", **{name: found[name] for name in ("equal", "tables", "rows", "different")})
+    say("verified", **{name: found[name] for name in ("equal", "tables", "rows", "different", "changing")})
     return found
 
 
@@ -109,7 +109,8 @@ def summary(report: Report, at: int) -> dict[str, Any]:
         "tables": len(report.tables),
         "rows": sum(table.rows[0] for table in report.tables),
         "differing": sum(table.different for table in report.tables),
-        "different": [table.full_name for table in report.tables if not table.equal][:_SHOWN],
+        "different": [table.full_name for table in report.tables if table.differs][:_SHOWN],
+        "changing": sum(table.changing for table in report.tables),
         "unsettled": report.unsettled or None,
     }
 

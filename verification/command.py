@@ -77,6 +77,15 @@ def _verdict(report: Report) -> tuple[str, str]:
     mended = f", {repaired:,} of them repaired" if repaired else ""
     if report.equal:
         return f"{len(report.tables)} tables with {rows:,} rows are equal{mended}, after {report.seconds:.1f} s", "green"
-    different = [each for each in report.tables if not each.equal]
+    different = [each for each in report.tables if each.differs]
+    changing = [each for each in report.tables if each.changing]
+    undecided = f"{sum(each.changing for each in changing):,} rows of {_tables(len(changing))} kept changing"
+    if not different:
+        return f"nothing differs, but {undecided}: nothing can be said of them, after {report.seconds:.1f} s", "yellow"
     number = sum(each.different for each in different)
-    return f"{len(different)} of {len(report.tables)} tables differ, in {number:,} rows, after {report.seconds:.1f} s", "yellow"
+    differ = f"{len(different)} of {_tables(len(report.tables))} differ, in {number:,} rows"
+    return f"{differ}{f'; {undecided}' if changing else ''}, after {report.seconds:.1f} s", "yellow"
+
+
+def _tables(number: int) -> str:
+    return f"{number} table{'s' * (number != 1)}"

@@ -32,9 +32,14 @@ class TableResult:
         return self.differing + self.only_from + self.only_to - self.repaired
 
     @property
+    def differs(self) -> bool:
+        """Whether anything differs still, rows or structure."""
+        return bool(self.different or self.schema or self.not_compared or self.refused)
+
+    @property
     def equal(self) -> bool:
-        """Whether nothing differs any more, neither rows nor structure."""
-        return not (self.different or self.schema or self.not_compared or self.refused)
+        """Whether nothing differs any more, and nothing is undecided."""
+        return not (self.differs or self.changing)
 
     @property
     def full_name(self) -> str:
@@ -54,7 +59,7 @@ class Report:
 
     @property
     def equal(self) -> bool:
-        """Whether both sides are equal now."""
+        """Whether both sides are known to be equal now."""
         return all(table.equal for table in self.tables)
 
     def as_json(self) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def notes(report: Report) -> Iterator[tuple[str, str]]:
         if table.refused:
             yield name, f"not repaired: {table.refused}"
         for gtid in table.skipped:
-            state = "is equal, and no longer marked" if table.equal and not table.changing else "is still marked"
+            state = "is equal, and no longer marked" if table.equal else "is still marked"
             yield name, f"`skip` has passed {gtid}: the table {state}"
 
 

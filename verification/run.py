@@ -8,12 +8,12 @@ at a time, both sides of each at the same time; nothing is locked, but for the r
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from bisync_topology.errors import ApplyError, BisyncError, CheckFailed, DirectionFailed
+from bisync_topology.errors import ApplyError, BisyncError, CheckFailed, DirectionFailed, UsageError
 from bisync_topology.object_patterns import ObjectPattern
 from bisync_topology.topology import Topology
 from verification.barriers import Settling
@@ -25,7 +25,7 @@ from verification.rows import as_json, key_json, readers, with_equal_documents
 from verification.sessions import Session, number_of, opened
 from verification.settle import settle
 from verification.suspects import Suspect
-from verification.tables import Found, Pair, find, names
+from verification.tables import Found, Name, Pair, find, names
 
 EXAMPLES = 10  # rows of a table that are shown
 _TABLES_AT_ONCE = 2
@@ -59,7 +59,8 @@ class Options:
 def verify(topology: Topology, options: Options, progress: Progress) -> Report:
     """Compare, and repair if that is wanted.
 
-    Raises Unreachable, UsageError (an account lacks a privilege), CheckFailed and DirectionFailed (a repair cannot be made).
+    Raises Unreachable, UsageError (an account lacks a privilege, or a pattern means no table), CheckFailed and DirectionFailed
+    (a repair cannot be made).
     """
     began = time.monotonic()
     sides = (options.from_, options.to)
@@ -72,6 +73,7 @@ def verify(topology: Topology, options: Options, progress: Progress) -> Report:
         )
     with opened(topology, *sides) as (here, there):
         known = (names(here, topology, options.only), names(there, topology, options.only))
+        _check_names(options.only, known)
         found = list(find((here, there), known))
     marks = read_marks(topology)
     progress.begin(sum(each.rows for each in found if each.pair is not None))
@@ -80,10 +82,20 @@ def verify(topology: Topology, options: Options, progress: Progress) -> Report:
         results = list(pool.map(work.compare, found))
     for result in results:
         result.skipped = marks.of(result.full_name)
-    unmark(topology, marks, {result.full_name for result in results if result.equal and not result.changing})
+    unmark(topology, marks, {result.full_name for result in results if result.equal})
     return Report(
         from_=options.from_, to=options.to, tables=results, unsettled=settling.why_not, seconds=time.monotonic() - began
     )
+
+
+def _check_names(only: Sequence[ObjectPattern], known: Sequence[Collection[Name]]) -> None:
+    """A misspelt name would be found equal, as nothing of it differs."""
+    names = {name for each in known for name in each}
+    if missing := [pattern.text for pattern in only if not any(pattern.matches(*name) for name in names)]:
+        raise UsageError(
+            f"no table that a direction carries is meant by `{'`, `'.join(missing)}`, on either side",
+            hint="is the name right, and does the account have SELECT there?",
+        )
 
 
 class _Tables:

@@ -374,6 +374,8 @@ def test_what_cannot_be_compared_is_named(syncing: World) -> None:
         assert "it is on east alone" in said
         assert "neither a primary key nor a unique key" in said
         assert "is another one on either side" in said
+        mistaken = world.run("verify", "--table", f"{world.db}.alone", "--table", f"{world.db}.alnoe", expect=2)
+        assert f"`{world.db}.alnoe`" in mistaken and f"`{world.db}.alone`" not in mistaken
     finally:
         for side in world.sides:
             world.sql(side, NO_LOG, *(f"DROP TABLE IF EXISTS {world.db}.{name}" for name in made))

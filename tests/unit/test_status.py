@@ -275,6 +275,19 @@ def test_what_people_see() -> None:
         assert words in text
 
 
+@pytest.mark.parametrize(
+    ("different", "changing", "words"),
+    [(["shop.a"], 0, "shop.a differ"), ([], 3, "3 rows kept changing"), (["shop.a"], 3, "shop.a differ, 3 rows kept changing")],
+)
+def test_what_verify_found_in_the_background(different: list[str], changing: int, words: str) -> None:
+    """What differs, and what no look has decided about, each in its words."""
+    detail = {"at": 0, "equal": False, "rows": 9, "different": different, "changing": changing}
+    status = build(TOPOLOGY, facts(east={"processes": {"verifier": process(detail=detail)}}))
+    console = Console(width=120, record=True, file=StringIO())
+    show_status(status, console=console)
+    assert f"verify compared 9 rows at 00:00:00 UTC: {words}\n" in console.export_text()
+
+
 COPYING = TOPOLOGY.model_copy(
     update={
         "directions": (TOPOLOGY.directions[0].model_copy(update={"initialize": (Step.DATA,)}), TOPOLOGY.directions[1]),

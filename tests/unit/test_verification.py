@@ -1,10 +1,12 @@
 """The pure parts of verify: a row as bytes, ranges of a key, looks at a row, what a repair writes, marks and reports."""
 
+from io import StringIO
 from itertools import chain, repeat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from bisync_topology.errors import ApplyError
 from consumers.conflict import Set
@@ -12,6 +14,7 @@ from consumers.target import TargetTable, plan
 from schemas.tables import Column
 from verification.background import Pace, summary
 from verification.columns import digest, row_bytes
+from verification.command import show
 from verification.keys import Key
 from verification.marks import cleared, marked
 from verification.repair import actions
@@ -238,6 +241,20 @@ def test_report() -> None:
     assert list(notes(report)) == [("shop.item", "`skip` has passed g:1: the table is equal, and no longer marked")]
 
 
+def test_rows_that_kept_changing_are_not_called_equal() -> None:
+    """Nor different: no look has decided about them, and the words for people say just that."""
+    undecided = TableResult(name=("shop", "a"), rows=[5, 5], changing=2)
+    report = Report(from_="east", to="west", tables=[undecided, TableResult(name=("shop", "b"), rows=[1, 1])], seconds=1.0)
+    assert (report.equal, report.as_json()["equal"], undecided.differs) == (False, False, False)
+    console = Console(width=200, record=True, file=StringIO())
+    show(report, console)
+    verdict = console.export_text().splitlines()[-1]
+    assert verdict == "nothing differs, but 2 rows of 1 table kept changing: nothing can be said of them, after 1.0 s"
+    report.tables[1].only_to = 1
+    show(report, console)
+    assert "1 of 2 tables differ, in 1 rows; 2 rows of 1 table kept changing" in console.export_text()
+
+
 def test_examples_for_people() -> None:
     """Of a row on both sides, the columns that differ; of one on one side alone, all of it."""
     both = {"key": {"id": 1}, "from": {"id": 1, "a": 1, "b": None}, "to": {"id": 1, "a": 1, "b": "x" * 70}}
@@ -256,8 +273,9 @@ def test_the_background_keeps_its_pace() -> None:
 def test_what_the_background_found_in_a_few_words() -> None:
     """As `status` has it: which tables differ, and in how many rows."""
     tables = [TableResult(name=("shop", "a"), rows=[5, 5]), TableResult(name=("shop", "b"), rows=[2, 3], only_to=1)]
+    tables.append(TableResult(name=("shop", "c"), rows=[1, 1], changing=1))
     found = summary(Report(from_="east", to="west", tables=tables, seconds=1.25), 7)
     assert found == {
-        "at": 7, "equal": False, "seconds": 1.2, "tables": 2, "rows": 7, "differing": 1, "different": ["shop.b"],
+        "at": 7, "equal": False, "seconds": 1.2, "tables": 3, "rows": 8, "differing": 1, "different": ["shop.b"], "changing": 1,
         "unsettled": None,
     }  # fmt: skip
