@@ -37,7 +37,7 @@ from consumers.target_rows import TargetRows
 from schemas.records import REFRESH
 from schemas.tables import Column
 
-_SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
+SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
 KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 
 
@@ -196,7 +196,7 @@ class Writer:
 
     def _check_size(self, sql: str) -> None:
         """Raise ApplyError for a statement of which the server would only hang up."""
-        if len(sql) > _SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
+        if len(sql) > SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
             raise too_large(f"a statement of {size} bytes", size, most)
 
     def _max_packet(self) -> int:

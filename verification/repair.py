@@ -90,7 +90,7 @@ class Repair:
         """Make TO's rows of these keys like FROM's; gives how many were written.
 
         Raises CheckFailed where the direction does not run, or rows stay locked or on their way; ApplyError where the tables
-        differ so that values would not survive.
+        differ so that values would not survive, or a row is too large for TO; UsageError where TO refuses them.
         """
         written = 0
         with opened(self._topology, self._from, self._to, writes=True) as (source, target):
@@ -231,4 +231,4 @@ class _Work:
             self._query(self.statements.action(Insert(row)))
 
     def _query(self, sql: str) -> None:
-        self.target.connection.query(sql)
+        self.target.write(sql)

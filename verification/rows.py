@@ -85,8 +85,14 @@ def _documents(session: Session, half: Half, keys: Sequence[KeyValues]) -> dict[
 
 
 def _equal(session: Session, here: Sequence[str | None], there: Sequence[str | None]) -> bool:
-    differing = [texts for texts in zip(here, there, strict=True) if texts[0] != texts[1]]
-    if any(text is None for texts in differing for text in texts):
-        return False
-    equal = [" = ".join(f"CAST({quote_text(str(text))} AS JSON)" for text in texts) for texts in differing]
-    return not equal or bool(session.rows(f"SELECT {' AND '.join(equal)}")[0][0])
+    """Asked with a document a statement: two of them may be more than max_allowed_packet."""
+    for texts in zip(here, there, strict=True):
+        if texts[0] == texts[1]:
+            continue
+        if None in texts:
+            return False
+        for name, text in zip(("@bisync_here", "@bisync_there"), texts, strict=True):
+            session.rows(f"SET {name} = {quote_text(str(text))}")
+        if not session.rows("SELECT CAST(@bisync_here AS JSON) = CAST(@bisync_there AS JSON)")[0][0]:
+            return False
+    return True

@@ -164,7 +164,7 @@ class _Tables:
             return
         try:
             repair.rows(ranges.pair, [suspect.key for suspect in different])
-        except (ApplyError, CheckFailed, DirectionFailed) as error:
+        except (ApplyError, CheckFailed, DirectionFailed, UsageError) as error:
             result.refused = error.message
         left = settle(list(different), ranges.again, self._settling)
         result.repaired += len(different) - len(left.different) - len(left.changing)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pymysql.err
 from pymysql.connections import Connection
 from pymysql.cursors import Cursor
 
+from bisync_topology.errors import ApplyError
 from bisync_topology.mysql import connect
 from bisync_topology.sides import explained
 from bisync_topology.topology import Topology
+from consumers.apply import SURE_BYTES, max_packet
 from consumers.left_out import check_whole
 from consumers.target import SESSION_STATEMENTS
 
@@ -34,9 +37,11 @@ class Session:
     def rows(self, sql: str) -> tuple[tuple[Any, ...], ...]:
         """Run a statement without parameters; gives its rows.
 
-        Raises Unreachable, UsageError, CheckFailed, see `number_of`; ApplyError where the server has left values out.
+        Raises Unreachable, UsageError, CheckFailed, see `number_of`; ApplyError for a statement that is too large, and where the
+        server has left values out.
         """
         try:
+            self._check_size(sql)
             with self.connection.cursor(Cursor) as cursor:
                 cursor.execute(sql)
                 found = tuple(cursor.fetchall())
@@ -44,6 +49,24 @@ class Session:
                 return found
         except (pymysql.err.MySQLError, OSError) as error:
             raise explained(self.topology, self.side, error) from error
+
+    def write(self, sql: str) -> None:
+        """Run a statement that gives no rows. Raises pymysql.err.MySQLError; ApplyError for one that is too large."""
+        self._check_size(sql)
+        self.connection.query(sql)
+
+    @cached_property
+    def _max_packet(self) -> int:
+        return max_packet(self.connection)
+
+    def _check_size(self, sql: str) -> None:
+        """Of a statement that is too large the server would only hang up."""
+        if len(sql) > SURE_BYTES and (size := len(sql.encode())) >= self._max_packet:
+            raise ApplyError(
+                f"{self.side} takes no statement of {size} bytes, as its max_allowed_packet is {self._max_packet}",
+                code="packet_too_large",
+                hint=f"raise max_allowed_packet on {self.side} (SET PERSIST), to 1 GB at most",
+            )
 
 
 def number_of(error: BaseException | None) -> int:

@@ -23,6 +23,7 @@ from topologies import World, eventually
 from bisync_topology import barrier, operate
 from bisync_topology.object_patterns import parse
 from bisync_topology.topology_file import load as load_topology
+from sandbox.accounts import all_of
 from sandbox.instances import Sandbox
 from verification.run import Options, verify
 
@@ -309,6 +310,48 @@ def test_a_row_that_the_target_refuses_is_said_and_the_other_tables_are_repaired
     assert taking["not_repaired"] is None and taking["repaired"] == 1
     world.sql("west", NO_LOG, f"DROP TABLE {world.db}.refusing")
     world.sql("east", NO_LOG, f"DROP TABLE {world.db}.refusing")
+
+
+def test_a_row_too_large_for_the_target_is_said_and_the_other_tables_are_repaired(syncing: World) -> None:
+    """Its statement is not sent, as the server would hang up. Two documents too large for one are compared all the same."""
+    world = syncing
+    large, other, documents = (f"{world.db}.{name}" for name in ("large", "mended", "numbers_in"))
+    numbers = "CONCAT('[', {}, ', \"', REPEAT('x', 3 << 20), '\"]')"
+    for n, side in enumerate(world.sides):
+        world.sql(
+            side,
+            NO_LOG,
+            f"CREATE TABLE {large} (id INT PRIMARY KEY, b LONGBLOB)",
+            f"CREATE TABLE {other} (id INT PRIMARY KEY, n INT)",
+            f"CREATE TABLE {documents} (id INT PRIMARY KEY, j JSON)",
+            f"INSERT INTO {documents} VALUES (1, {numbers.format(('1', '1.0')[n])})",
+        )
+    world.sql("east", NO_LOG, f"INSERT INTO {large} VALUES (1, REPEAT(X'fe', 3000000))", f"INSERT INTO {other} VALUES (1, 10)")
+    with small_packets(world, "east", "west"):
+        report = verified(world, large, other, documents, repair=("east", "west"))
+    found = {table: of(report, table) for table in (large, other, documents)}
+    assert "max_allowed_packet is 4194304" in found[large]["not_repaired"] and found[large]["repaired"] == 0
+    assert (found[other]["not_repaired"], found[other]["repaired"]) == (None, 1)
+    assert (found[documents]["differing"], found[documents]["not_compared"], report["equal"]) == (0, None, False)
+    assert of(verified(world, large, repair=("east", "west")), large)["repaired"] == 1
+
+
+def test_a_table_that_may_not_be_written_to_is_said_and_the_other_tables_are_repaired(syncing: World) -> None:
+    """The account has no INSERT there: its table says so, and the next one is repaired all the same."""
+    world = syncing
+    denied, other = (f"{world.db}.{name}" for name in ("denied", "granted"))
+    for side in world.sides:
+        world.sql(side, NO_LOG, *(f"CREATE TABLE {table} (id INT PRIMARY KEY, n INT)" for table in (denied, other)))
+    world.sql("east", NO_LOG, *(f"INSERT INTO {table} VALUES (1, 10)" for table in (denied, other)))
+    everywhere = f"INSERT ON {all_of(world.db)}"
+    world.sql("west", f"REVOKE {everywhere} FROM {world.user}", f"GRANT INSERT ON {other} TO {world.user}")
+    try:
+        report = verified(world, denied, other, repair=("east", "west"))
+    finally:
+        world.sql("west", f"GRANT {everywhere} TO {world.user}", f"REVOKE INSERT ON {other} FROM {world.user}")
+    assert "INSERT command denied" in of(report, denied)["not_repaired"]
+    assert (of(report, other)["not_repaired"], of(report, other)["repaired"]) == (None, 1)
+    assert verified(world, denied, repair=("east", "west"))["equal"] is True
 
 
 def test_equal_values_in_another_form_are_equal(syncing: World) -> None:
