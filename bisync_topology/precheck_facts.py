@@ -139,7 +139,7 @@ def _create(connection: Connection[Any], name: Name) -> str:
 def _refused(source: Connection[Any], target: Connection[Any], name: Name) -> str:
     """Why an applier would not write rows of the one into the other, "" if it would: asked as it asks itself."""
     try:
-        mine, theirs = read_table(source, *name), read_table(target, *name)
+        mine, theirs = read_table(source, *name, written=False), read_table(target, *name)
     except ApplyError:
         return ""  # a key, an engine, a type: items of their own
     try:

@@ -17,7 +17,7 @@ def evaluate(topology: Topology, facts: Mapping[str, SideFacts]) -> Iterator[Ite
     for side, found in facts.items():
         yield from _keys(side, found.tables)
         yield from _engines(side, found.tables)
-        yield from _expressions(topology, side, found.tables)
+        yield from _expressions(topology, side, facts)
     for direction in topology.directions:
         yield from _on_both_sides(topology, direction, facts)
         yield from _entries(topology, direction, facts)
@@ -40,9 +40,13 @@ def _keys(side: str, tables: Mapping[Name, TableFacts]) -> Iterator[Item]:
         )
 
 
-def _expressions(topology: Topology, side: str, tables: Mapping[Name, TableFacts]) -> Iterator[Item]:
-    """A unique key over an expression tells rows apart by what no row image has."""
+def _expressions(topology: Topology, side: str, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
+    """A unique key over an expression tells rows apart by what no row image has. A table that is to be made gets it too."""
+    tables = facts[side].tables
     written = {name for direction in topology.directions_into(side) for name in carried(topology, direction, tables)}
+    for direction in topology.directions_from(side):
+        if direction.initialize:
+            written |= set(carried(topology, direction, tables)) - facts[direction.to].tables.keys()
     found = [(name, index) for name in sorted(written) for index, parts in tables[name].unique.items() if None in parts]
     if not found:
         yield Item("unique_key", side, PASS, "none is over an expression")

@@ -39,7 +39,7 @@ class Plan:
         try:
             if self._sql is None:
                 try:
-                    found = read_table(source, *name)
+                    found = read_table(source, *name, written=False)
                 except ApplyError as error:
                     if error.code != "table_missing":
                         raise

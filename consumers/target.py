@@ -95,8 +95,8 @@ def quote_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable:
-    """Describe a table; SELECT on it is privilege enough.
+def read_table(connection: "Connection[Any]", db: str, name: str, *, written: bool = True) -> TargetTable:
+    """Describe a table; SELECT on it is privilege enough. written: False for one that is only read, as by a copy.
 
     Raises ApplyError: table_missing, unsupported_type, unsupported_key, no_key, engine.
     """
@@ -121,7 +121,7 @@ def read_table(connection: "Connection[Any]", db: str, name: str) -> TargetTable
             )
         columns = tuple(column_of(line, where) for line in found)
         cursor.execute(f"SHOW INDEX FROM {full_name}")
-        indexes = _unique_indexes(cursor.fetchall(), columns, where)
+        indexes = _unique_indexes(cursor.fetchall(), columns, where, written=written)
     key_index = next((n for n, parts in indexes.items() if not any(columns[p].nullable for p, _ in parts)), None)
     if key_index is None:
         raise _no_key(full_name, columns, indexes, where)
@@ -176,22 +176,28 @@ def _fills_itself(line: tuple[Any, ...]) -> bool:
 _Parts = tuple[tuple[int, int | None], ...]  # of an index: position of the column, length of its prefix
 
 
-def _unique_indexes(lines: tuple[tuple[Any, ...], ...], columns: tuple[Column, ...], where: Where) -> dict[str, _Parts]:
-    """Name → parts of every unique index, in the server's order: PRIMARY first, then those without NULLs."""
+def _unique_indexes(
+    lines: tuple[tuple[Any, ...], ...], columns: tuple[Column, ...], where: Where, *, written: bool
+) -> dict[str, _Parts]:
+    """Name → parts of every unique index, in the server's order: PRIMARY first, then those without NULLs.
+
+    One over an expression tells by what no row image has which rows are in each other's way; who only reads leaves it out.
+    """
     positions = {column.name: n for n, column in enumerate(columns)}
+    unique = [line for line in lines if not line[1]]
+    over_expressions = {line[2] for line in unique if line[4] is None}
+    if written and over_expressions:
+        raise ApplyError(
+            f"unique key {min(over_expressions)} is over an expression, which is not supported yet",
+            code="unsupported_key",
+            hint=f'take the table out of `objects` with "!{where.table}", or make the key one of columns',
+            where=where,
+        )
     indexes: dict[str, _Parts] = {}
-    for line in lines:
-        non_unique, index, column, prefix = line[1], line[2], line[4], line[7]
-        if non_unique:
-            continue
-        if column is None:
-            raise ApplyError(
-                f"unique key {index} is over an expression, which is not supported yet",
-                code="unsupported_key",
-                hint=f'take the table out of `objects` with "!{where.table}", or make the key one of columns',
-                where=where,
-            )
-        indexes[index] = (*indexes.get(index, ()), (positions[column], prefix))
+    for line in unique:
+        index, column, prefix = line[2], line[4], line[7]
+        if index not in over_expressions:
+            indexes[index] = (*indexes.get(index, ()), (positions[column], prefix))
     return indexes
 
 

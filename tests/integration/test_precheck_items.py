@@ -295,6 +295,20 @@ def test_a_table(precheck: Prechecking, name: str) -> None:
     precheck.mended(case.item, case.side)
 
 
+def test_a_key_over_an_expression_that_is_to_be_made(precheck: Prechecking) -> None:
+    """The target has no such table yet, and would get the key with it: it is said at the source, where the remedy is."""
+    world = precheck.world
+    world.topology["directions"] = [{**world.topology["directions"][0], "initialize": ["structure", "data"]}]
+    world.sql("east", f"CREATE TABLE {world.db}.t (a INT PRIMARY KEY, b INT, UNIQUE KEY k ((b + 1)))")
+    seen, fix = f"{world.db}.t: unique key k is over an expression", f"ALTER TABLE `{world.db}`.`t` DROP INDEX `k`;"
+    item = precheck.one("unique_key", "east", FAIL, seen, fix)
+    world.sql("west", f"CREATE TABLE {world.db}.t (a INT PRIMARY KEY, b INT)")
+    precheck.mended("unique_key", "east")  # a key of the source alone is in nobody's way
+    world.sql("west", f"DROP TABLE {world.db}.t")
+    precheck.mend(item)
+    precheck.mended("unique_key", "east")
+
+
 def test_a_parent_that_is_not_carried(precheck: Prechecking) -> None:
     """A foreign key that leads out of the scope: the parent goes into `objects`."""
     world = precheck.world

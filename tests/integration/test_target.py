@@ -258,6 +258,14 @@ def test_read_table_refuses_what_cannot_be_applied(applier: Applier, definition:
     assert words in str(error.value)
 
 
+def test_read_table_leaves_keys_over_expressions_out_where_it_is_only_read(applier: Applier) -> None:
+    """They are in the way of rows that are written; rows are told apart by a key of columns all the same."""
+    keys = "UNIQUE KEY u (b, (c + 1)), UNIQUE KEY v (b)"
+    applier.as_admin(f"CREATE TABLE guard.copied_from (a int PRIMARY KEY, b int NOT NULL, c int, {keys})")
+    table = read_table(applier.cursor.connection, "guard", "copied_from", written=False)
+    assert (table.indexes, table.unique_keys) == (("PRIMARY", "v"), ((0,), (1,)))
+
+
 def test_read_table_refuses_engines_without_transactions(applier: Applier) -> None:
     """A rollback to a savepoint would undo nothing, and a batch would be applied twice."""
     with pytest.raises(ApplyError, match="ENGINE=InnoDB"):
