@@ -86,7 +86,8 @@ def _with_positions(topology: Topology, facts: Facts, checkpoints: Mapping[str, 
         found = sides[side]
         if isinstance(found, SideFacts) and found.variables.get("log_bin") == "ON":
             with suppress(pymysql.err.MySQLError, OSError):  # what it lacks for that is an item of its own
-                sides[side] = replace(found, captured=True, position=_position(topology, side, checkpoint))
+                position = _position(topology, side, checkpoint)
+                sides[side] = replace(found, captured=True, position=position, objects=checkpoint.objects or ())
     return replace(facts, sides=sides)
 
 

@@ -41,20 +41,33 @@ def _parents(topology: Topology, direction: Direction, source: SideFacts) -> Ite
 
 
 def _empty(topology: Topology, direction: Direction, facts: Mapping[str, SideFacts]) -> Iterator[Item]:
-    """Of a first start only: once it has begun, initialization knows by its own record what it has copied."""
+    """Of tables that are copied for the first time: at a first start, and those that come into `objects` later.
+
+    One that was in `objects` before, and is not on record, was made since: its rows came with the streams. A direction that has
+    begun with nothing on record was begun anew: it is copied onto what is there.
+    """
     if Step.DATA not in direction.initialize:
         return
     target = facts[direction.to]
-    if (direction.from_, direction.to) in target.begun:
+    key = direction.from_, direction.to
+    noted = target.noted.get(key, frozenset())
+    if key in target.begun and not noted:
         yield Item("target_empty", direction.to, PASS, f"{direction}: it has begun already, and goes on by its own record")
         return
-    names = [name for name in sorted(target.filled) if includes(topology, direction, name)]
+    captured = Scope(facts[direction.from_].objects, control_schema=topology.control_schema)
     first = _first(topology, direction)
-    names = [name for name in names if first is None or not includes(topology, first, name)]
+    names = [
+        name
+        for name in sorted(target.filled - noted)
+        if includes(topology, direction, name)
+        and not (first is not None and includes(topology, first, name))
+        and not (noted and captured.includes(*name))
+    ]
     for name in names:
         seen = f"{direction}: {dotted(name)} has rows on {direction.to} already"
         why = "rows are copied into an empty table; what is there would be mixed with them"
-        fix = f"TRUNCATE TABLE {quoted(name)};  -- or, if both sides are alike, `initialize: []` for it"
+        quiet = "SET sql_log_bin = 0; " if noted else ""  # its binlog is read on, with the new table in it
+        fix = f"{quiet}TRUNCATE TABLE {quoted(name)};  -- or, if both sides are alike, `initialize: []` for it"
         yield Item("target_empty", direction.to, FAIL, seen, why, fix)
     if not names:
         yield Item("target_empty", direction.to, PASS, f"{direction}: no table to be copied has rows on {direction.to}")

@@ -113,9 +113,13 @@ class SideFacts:
     clock: float = 0.0  # seconds by which its clock is ahead of ours
     marker: Marker = Marker(state=ABSENT)
     begun: frozenset[tuple[str, str]] = frozenset()  # directions that have control rows here
+    noted: Mapping[tuple[str, str], frozenset[Name]] = field(
+        default_factory=dict
+    )  # direction → tables whose copy is on record here
     filled: frozenset[Name] = frozenset()  # tables that data is to be copied into, and that have rows
     position: CaptureError | None = None  # the checkpoint's place in the binlog is gone
     captured: bool = False  # there is a checkpoint
+    objects: tuple[str, ...] = ()  # what the producer captured that has left it
 
 
 @dataclass(frozen=True, kw_only=True)

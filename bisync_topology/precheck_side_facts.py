@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import pymysql.err
 from pymysql.connections import Connection
 
 from bisync_topology.control import Control
+from bisync_topology.initialization import read_tables
 from bisync_topology.mysql import connect
 from bisync_topology.precheck_marker import prove
 from bisync_topology.precheck_seen import ABSENT, UNTRIED, Marker, Name, SideFacts, TableFacts
@@ -74,11 +76,13 @@ def read_side(topology: Topology, side: str, *, marked: bool = False) -> SideFac
             clock=_clock(query),
             marker=_marker(connection, topology, side, variables) if marked else Marker(state=ABSENT),
             begun=_begun(connection, topology),
+            noted=_noted(connection, topology, side),
             filled=_filled(connection, topology, side, tables),
         )
 
 
 _Query = Callable[..., tuple[tuple[Any, ...], ...]]
+_Row = TypeVar("_Row")
 
 
 def _asking(connection: Connection[Any]) -> _Query:
@@ -134,11 +138,28 @@ def _marker(connection: Connection[Any], topology: Topology, side: str, variable
 
 def _begun(connection: Connection[Any], topology: Topology) -> frozenset[tuple[str, str]]:
     """Directions that have run, or begun to be initialized: their rows are there."""
+    rows = _recorded(lambda: Control(connection, topology).execute("read_directions", topology.name))
+    return frozenset((row[0], row[1]) for row in rows)
+
+
+def _noted(connection: Connection[Any], topology: Topology, side: str) -> dict[tuple[str, str], frozenset[Name]]:
+    """The tables of each direction into a side whose copy has begun, or is to begin, by its own record."""
+    control = Control(connection, topology)
+    found: dict[tuple[str, str], frozenset[Name]] = {}
+    for each in topology.directions_into(side):
+        if Step.DATA in each.initialize:
+            tables = _recorded(partial(read_tables, control, each.from_, each.to))
+            found[each.from_, each.to] = frozenset(table.name for table in tables)
+    return found
+
+
+def _recorded(read: Callable[[], Sequence[_Row]]) -> Sequence[_Row]:
+    """What control tables hold; nothing where they are not there yet."""
     try:
-        return frozenset((row[0], row[1]) for row in Control(connection, topology).execute("read_directions", topology.name))
+        return read()
     except pymysql.err.MySQLError as error:
         if error.args[0] in NOT_THERE or error.args[0] == 1142:  # the privilege that is lacking is an item of its own
-            return frozenset()
+            return ()
         raise
 
 

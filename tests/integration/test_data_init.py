@@ -445,6 +445,29 @@ def new_world(servers: Sandbox, tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
+def test_a_table_that_comes_later_is_to_be_empty(new_world: World) -> None:
+    """In a direction that has begun, precheck names the table that is new in `objects` and has rows; after a reset, none."""
+    world = new_world
+    here, back = world.topology["directions"]
+    here["objects"] = back["objects"] = [f"{world.db}.first", f"{world.db}.made_*"]
+    make(world, "first", "id INT PRIMARY KEY", numbers(3, "{n}"))
+    world.run("init", seconds=300)
+    for name in ("made_since", "later"):
+        make(world, name, "id INT PRIMARY KEY", numbers(3, "{n}"))
+        world.sql("west", "SET sql_log_bin = 0", f"INSERT INTO {world.db}.{name} VALUES (2), (7)")
+    assert _has_rows(world) == []
+    here["objects"] = [*here["objects"], f"{world.db}.later"]
+    assert _has_rows(world) == [f"east to west: {world.db}.later has rows on west already"]
+    world.run("init", "--reset", "east", "west")
+    assert _has_rows(world) == []
+
+
+def _has_rows(world: World) -> list[str]:
+    """What precheck says of tables that are to be empty."""
+    items, _ = json.JSONDecoder().raw_decode(world.run("precheck", "-o", "json", expect=None))
+    return [item["seen"] for item in items if (item["item"], item["result"]) == ("target_empty", "fail")]
+
+
 def test_a_large_table(new_world: World) -> None:
     """Rows of 220 bytes, in little memory; in full size beside what `mysqldump | mysql` takes for them in the same run."""
     world = new_world

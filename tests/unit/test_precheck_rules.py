@@ -251,6 +251,28 @@ def test_a_target_with_rows() -> None:
 
 
 @pytest.mark.parametrize(
+    ("noted", "objects", "result"),
+    [
+        ([("shop", "item")], (), PASS),
+        ([("shop", "other")], ("shop.other",), FAIL),
+        ([("shop", "other")], ("shop",), PASS),
+        ([], (), PASS),
+    ],
+    ids=["copied", "new in objects", "made since", "begun anew"],
+)
+def test_a_table_with_rows_in_a_direction_that_has_begun(
+    noted: list[tuple[str, str]], objects: tuple[str, ...], result: str
+) -> None:
+    """It is to be empty if it comes into `objects` later; not if it is on record, was carried all the time, or after a reset."""
+    of, key = topology({**THERE, "initialize": ["data"]}, BACK), ("east", "west")
+    west = side("west", filled=frozenset({("shop", "item")}), begun=frozenset({key}), noted={key: frozenset(noted)})
+    made = results(east=side("east", objects=objects), west=west, of=of)
+    (item,) = (each for each in made.items if (each.item, each.side) == ("target_empty", "west"))
+    assert item.result == result
+    assert result == PASS or str(item.fix).startswith("SET sql_log_bin = 0; TRUNCATE TABLE `shop`.`item`;"), item
+
+
+@pytest.mark.parametrize(
     ("newest", "skew", "result"), [(False, 59.0, PASS), (False, 61.0, WARN), (True, 0.9, PASS), (True, -1.1, WARN)]
 )
 def test_clocks(newest: bool, skew: float, result: str) -> None:
