@@ -213,8 +213,8 @@ class Groups:
                     gtid=record.gtid,
                     committed_at=record.committed_at,
                     transactions=1,
-                    seen=record.seen,
                 )
+                head.meet(record)
                 self._open, self._open_rows = self._passing.total(head), 0
                 self._passing.begin(self._open, fk_checks=record.fk_checks)
             self._open.merge(progress)

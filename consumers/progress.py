@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from consumers.assemble import Assembled, TopicPartition
+from schemas.records import KIND_REFRESH, NOT_ANSWERED, TransactionRecord
 
 
 @dataclass(kw_only=True)
@@ -20,6 +21,7 @@ class Progress:
     dropped: int = 0  # transactions that had begun at the target's side
     barrier: int = 0
     seen: int | None = None  # the least that the source had seen of the target's stream before any of those with rows
+    answers_seen: int | None = None  # likewise of those that consist of what the source sends back, which `seen` leaves out
     positions: dict[TopicPartition, int] = field(default_factory=dict)
 
     def add(self, piece: Assembled, *, applied: bool) -> None:
@@ -29,11 +31,23 @@ class Progress:
         self.barrier = max(self.barrier, record.barrier)
         self.positions.update(piece.positions)
         if applied:
-            self.seen = _least(self.seen, record.seen)
+            self.meet(record)
             self.rows += len(piece.values)
             self.transactions += record.last
         elif piece.dropped and record.last:
             self.dropped += record.origin_transactions
+
+    def meet(self, record: TransactionRecord) -> None:
+        """Take note of what the source had seen before a transaction with rows."""
+        if record.kind == KIND_REFRESH:
+            self.answers_seen = _least(self.answers_seen, record.seen)
+        else:
+            self.seen = _least(self.seen, record.seen)
+
+    def seen_by(self, *, arbiter: bool) -> int:
+        """What the progress row says of it. arbiter: the target is; it alone answers answers, else both would for ever."""
+        least = _least(self.seen, self.answers_seen) if arbiter else self.seen
+        return least if least is not None else 0 if self.answers_seen is None else NOT_ANSWERED
 
     def merge(self, later: "Progress") -> None:
         """Pass what another one has passed after this."""
@@ -43,6 +57,7 @@ class Progress:
         self.dropped += later.dropped
         self.barrier = max(self.barrier, later.barrier)
         self.seen = _least(self.seen, later.seen)
+        self.answers_seen = _least(self.answers_seen, later.answers_seen)
         self.positions.update(later.positions)
 
     @property

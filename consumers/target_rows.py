@@ -28,6 +28,7 @@ class TargetRows:
         self._control = control
         self._source = source_side
         self._topology = control.topology.name
+        self._arbiter = control.topology.arbiter != source_side
         self._stream: str | None = None
         self._sequence = 0  # as committed
         self._barrier = 0  # likewise
@@ -68,7 +69,7 @@ class TargetRows:
             progress.committed_at,
             now_us(),
             progress.barrier,
-            progress.seen or 0,
+            progress.seen_by(arbiter=self._arbiter),
             progress.transactions,
             progress.rows,
             progress.dropped,

@@ -41,6 +41,7 @@ class Checkpoint:
     own_gtid: str = ""  # of the last transaction that no applier brings again; "": none since the stream began
     committed_at: int = 0  # of the last transaction that was captured, or when the stream began: microseconds since 1970 UTC
     began: str | None = None  # where the stream began: a GTID set, or file:position; None: an older version has not noted it
+    repaired: dict[str, int] = field(default_factory=dict)  # see Refresher
     objects: tuple[str, ...] | None = None  # of the directions from the side, as captured; None: nobody has said so yet
     topics: dict[str, str] = field(default_factory=dict)  # name → id, kept in records of their own
 

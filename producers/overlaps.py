@@ -23,6 +23,7 @@ class OverlapIndex:
         self._last: dict[Any, int] = {}  # key → the last sequence with any value of it
         self._values: dict[KeyValue, int] = {}
         self._order: deque[tuple[int, KeyValue]] = deque()
+        self._touched: dict[KeyValue, None] = {}
 
     def add(self, values: Iterable[KeyValue], sequence: int) -> None:
         """Take the key values of a change of this side."""
@@ -34,6 +35,23 @@ class OverlapIndex:
                 self._order.append((sequence, value))
         if len(self._order) > MAX_VALUES:
             self.begin_anew(sequence)
+
+    def touch(self, values: Iterable[KeyValue], sequence: int) -> None:
+        """Take key values of what a transaction sends back, with which its own later changes overlap: see `add` and `end`."""
+        if len(self._touched) <= MAX_VALUES:  # beyond it, `end` begins anew
+            self._touched |= dict.fromkeys(values)
+        self.add(values, sequence)
+
+    def end(self, sequence: int, *, sent: bool) -> None:
+        """The transaction ends. What was touched is of this sequence, if anything is sent."""
+        if len(self._touched) > MAX_VALUES:
+            self.begin_anew(sequence)
+        elif sent:
+            self.add(self._touched, sequence)
+
+    def clear(self) -> None:
+        """What was touched is listed, or given up."""
+        self._touched.clear()
 
     def begin_anew(self, sequence: int) -> None:
         """Forget all values: whatever has not seen this sequence overlaps."""

@@ -104,6 +104,7 @@ class ProducerProcess:
             control_schema=self.topology.control_schema,
             in_scope=self.scope,
             judged=self._judged,
+            repaired=checkpoint.repaired,
             connection=connection,
         )
         transactions = Transactions(

@@ -64,7 +64,7 @@ class Publisher:
         self._seen = checkpoint.seen
         self._own = checkpoint.own_sequence
         self._own_gtid, self._committed_at = checkpoint.own_gtid, checkpoint.committed_at
-        self._refresher = Refresher(checkpoint.own_sequence)
+        self._refresher = Refresher(checkpoint.own_sequence, checkpoint.repaired)
         self._gtids = None if checkpoint.gtid_executed is None else GtidSet(checkpoint.gtid_executed)
         self._server_uuid = server_uuid  # of the server that is read, which may have taken over from the checkpoint's
         self._place = (checkpoint.file, checkpoint.pos, checkpoint.file_begun, checkpoint.server_uuid)
@@ -136,6 +136,7 @@ class Publisher:
             own_gtid=self._own_gtid,
             committed_at=self._committed_at,
             began=self._checkpoint.began,
+            repaired=dict(self._refresher.repaired),
             objects=self._objects,
         )
 
@@ -168,11 +169,11 @@ class Publisher:
         assert encoder is not None
         if not self._order:
             self._first_event()
-        if table.keys is not None:
-            if head.origin is None:
+        if head.origin is None:
+            if table.judged:
                 self._refresher.own(item, self._sequence + 1)
-            else:
-                self._refresher.applied(item, self._sequence)
+        elif table.keys is not None:
+            self._refresher.applied(item, self._sequence)
         source = self._source(head, table)
         if item.size > self._part_bytes:
             self._large_rows(head, table, changes_of(item.op, item.images, encoder.key), source)

@@ -2,23 +2,24 @@
 
 The state of a row is sent back where the applier says so in the control table `refreshes`, and where a change of the other
 side overlaps with one of this side that it had not seen (overlaps.py). It is listed as a transaction of this side's own, of
-kind `refresh`, right behind the one that it answers, and counts as a change of this side. See docs/adr/0007-convergence.md.
+kind `refresh`, right behind the one that it answers, and counts as a change of this side. Where this side is not the arbiter of
+a table, only what was sent back is such a change: somebody has decided for its rows. See docs/adr/0007-convergence.md.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 from producers.items import Head, Refresh, Rows
-from producers.overlaps import MAX_VALUES, OverlapIndex
+from producers.overlaps import OverlapIndex
 from producers.tables import CapturedTable
 from schemas.images import ABSENT, MARK, PRESENT
 from schemas.key_values import KeyValue
-from schemas.records import Row
+from schemas.records import NOT_ANSWERED, Row
 
 _SPOOL_BYTES = 16 << 20  # of rows that are held in memory
 
@@ -26,10 +27,15 @@ _SPOOL_BYTES = 16 << 20  # of rows that are held in memory
 class Refresher:
     """Collects, within one transaction, the rows whose state is to be sent back."""
 
-    def __init__(self, floor: int) -> None:
-        """floor: see OverlapIndex."""
-        self.index = OverlapIndex(floor)
-        self._values: dict[KeyValue, None] = {}  # of the rows that are sent back: they get its sequence
+    def __init__(self, floor: int, repaired: Mapping[str, int]) -> None:
+        """floor: see OverlapIndex.
+
+        repaired: table → sequence of what was last sent back of its rows since somebody had decided so, until the other side has
+        seen it. What of it was sent before the start is not known: all that had not seen it overlaps.
+        """
+        self.index = OverlapIndex(floor)  # of tables whose policy makes this side the arbiter
+        self._repairs = OverlapIndex(max(repaired.values(), default=0))  # of the others
+        self.repaired = dict(repaired)
         self._tables: list[CapturedTable] = []
         self._numbers: dict[int, int] = {}  # of these, by their identity
         self._spool: IO[bytes] = BytesIO()
@@ -47,14 +53,17 @@ class Refresher:
         keys = item.table.keys
         assert keys is not None
         seen = self._begin(item.head, sequence)
+        if not item.table.judged and self.repaired.get(item.table.full_name, 0) <= seen:
+            return
+        index = self._index(item.table)
         step = 2 if item.op == "u" else 1
         for n in range(0, len(item.images), step):
             images = item.images[n : n + step]
             values = [value for image in images for value in keys.of(image)]
-            if self.index.overlaps(values, seen):
+            if index.overlaps(values, seen):
                 before = None if item.op == "c" else images[0]
                 after = None if item.op == "d" else images[-1]
-                self._touch(values, sequence)
+                self._touch(item.table, values, sequence)
                 encoder = item.table.encoder
                 assert encoder is not None
                 if before is not None and (after is None or encoder.key(before) != encoder.key(after)):
@@ -66,11 +75,11 @@ class Refresher:
         """A row of `refreshes`."""
         self._begin(item.head, sequence)
         keys = item.table.keys
+        assert keys is not None
         if item.image is None:
-            self._touch(list(keys.any()) if keys is not None else [], sequence)
+            self._touch(item.table, list(keys.any()), sequence)
             return
-        if keys is not None:
-            self._touch(list(keys.of(item.image)), sequence)
+        self._touch(item.table, list(keys.of(item.image)), sequence)
         if item.role == PRESENT:
             self._put(item.table, None, item.image)
         elif item.role == ABSENT:
@@ -80,10 +89,9 @@ class Refresher:
 
     def end(self, sequence: int) -> None:
         """The transaction ends; what is sent back will be listed as `sequence`, if it is anything."""
-        if len(self._values) > MAX_VALUES:
-            self.index.begin_anew(sequence)
-        elif self.rows:
-            self.index.add(self._values, sequence)
+        for index in (self.index, self._repairs):
+            index.end(sequence, sent=self.rows > 0)
+        self.repaired |= {table.full_name: sequence for table in self._tables if not table.judged}
 
     def changes(self) -> Iterator[tuple[CapturedTable, Row | None, Row | None]]:
         """(table, before, after) of each row that is sent back: before where it is gone, else after."""
@@ -98,26 +106,32 @@ class Refresher:
         if self._head is not None:
             self._spool.close()
             self._spool = BytesIO()
-            self._values.clear()
+            self.index.clear()
+            self._repairs.clear()
             self._tables.clear()
             self._numbers.clear()
             self.rows = 0
             self._head = None
 
     def _begin(self, head: Head, sequence: int) -> int:
-        """What the other side had seen; of an older stream than this one: nothing."""
+        """What the other side had seen; of an older stream than this one: nothing. What is not to be answered: everything."""
         seen = head.origin_seen if head.origin_seen <= sequence else 0
         if self._head is not head:
             self.clear()  # of a transaction whose end never came, as its server crashed
             self._head = head
             self.index.forget(seen)
-        return seen
+            self._repairs.forget(seen)
+            self.repaired = {name: last for name, last in self.repaired.items() if last > seen}
+        return sequence if seen == NOT_ANSWERED else seen
 
-    def _touch(self, values: list[KeyValue], sequence: int) -> None:
+    def _index(self, table: CapturedTable) -> OverlapIndex:
+        return self.index if table.judged else self._repairs
+
+    def _touch(self, table: CapturedTable, values: list[KeyValue], sequence: int) -> None:
         """Later changes of the same transaction overlap with what was touched."""
-        if len(self._values) <= MAX_VALUES:  # beyond it, `end` has the index begin anew
-            self._values |= dict.fromkeys(values)
-        self.index.add(values, sequence + 1)
+        self._index(table).touch(values, sequence + 1)
+        if not table.judged:
+            self.repaired[table.full_name] = sequence + 1
 
     def _put(self, table: CapturedTable, before: Row | None, after: Row | None) -> None:
         number = self._numbers.setdefault(id(table), len(self._tables))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -65,7 +65,8 @@ class CapturedTable:
     images: ImagesDecoder | None = None
     other_images: Callable[[bool, bool], ImagesDecoder] | None = None  # (partial, large) → generated when the first one comes
     encoder: RowEncoder | None = None
-    keys: Keys | None = None  # where this side is the arbiter of the table's policy
+    judged: bool = False  # this side is the arbiter of the table's policy
+    keys: Keys | None = None  # where rows may have to be sent back: it is judged, or somebody has decided for rows of this side
 
     def __post_init__(self) -> None:
         self.keys_read = time.monotonic()
@@ -144,12 +145,14 @@ class Tables:
         in_scope: InScope,
         connection: Connection[Any],
         judged: Callable[[str, str], bool] = lambda db, table: False,
+        repaired: Iterable[str] = (),
     ) -> None:
-        """judged: whether this side is the arbiter of a table's policy."""
+        """judged: whether this side is the arbiter of a table's policy. repaired: see Checkpoint."""
         self._topology = topology
         self._side = side
         self._control = {(control_schema, name): name for name in _CONTROL}
         self._judged = judged
+        self._repaired = set(repaired)
         self._refreshed: dict[tuple[str, str, str], CapturedTable] = {}
         self._control_schema = control_schema
         self._in_scope = in_scope
@@ -194,14 +197,14 @@ class Tables:
                 topic=table_topic(self._topology, self._side, db, name),
                 table=found,
                 encoder=RowEncoder(found),
+                judged=self._judged(db, name),
                 keys=self._keys(found),
             )
+            self._repaired.add(found.full_name)
         return table
 
-    def _keys(self, table: Table) -> Keys | None:
-        """The unique keys as they are now; None unless this side judges changes of the table."""
-        if not self._judged(table.db, table.name):
-            return None
+    def _keys(self, table: Table) -> Keys:
+        """The unique keys as they are now."""
         found: dict[str, list[KeyPart]] = {}
         with self._connection.cursor() as cursor:
             cursor.execute(_KEYS, (table.db, table.name))
@@ -228,8 +231,8 @@ class Tables:
         table = self._by_map.get(key)
         if table is None:
             table = self._by_map[key] = self._describe(data[HEADER_BYTES:])
-        if table.keys is not None and time.monotonic() - table.keys_read > _KEYS_SECONDS:
-            assert table.table is not None
+        keyed = table.judged or (bool(self._repaired) and table.full_name in self._repaired)
+        if keyed and table.table is not None and (table.keys is None or time.monotonic() - table.keys_read > _KEYS_SECONDS):
             table.keys, table.keys_read = self._keys(table.table), time.monotonic()
         self._by_number[data[HEADER_BYTES:_MAP_KEY_AT]] = table
         return table
@@ -263,7 +266,7 @@ class Tables:
             images=compile_decoder(parsed),
             other_images=cache(lambda partial, large: compile_decoder(parsed, partial=partial, large=large)),
             encoder=RowEncoder(parsed.table) if role == ROWS else None,
-            keys=self._keys(parsed.table) if role == ROWS else None,
+            judged=role == ROWS and self._judged(db, name),
         )
 
     def _unique_key(self, db: str, name: str) -> tuple[str, ...]:

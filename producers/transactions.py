@@ -215,7 +215,7 @@ class Transactions:
         if role == IGNORED:
             return
         if role == ROWS and head.loading and table.keys is None:
-            return  # they are at the origin already; where this side is the arbiter, they may meet what it has changed
+            return  # they are at the origin already; where rows may have to be sent back, they may meet what this side has
         op = _OPS[event.type]
         images = table.rows(event.data, 2 if op == "u" else 1, partial=event.type == events.PARTIAL_UPDATE_ROWS)
         if role == ROWS:

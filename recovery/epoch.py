@@ -84,6 +84,7 @@ def go_on(
         prepared={xid: branch for xid, branch in old.prepared.items() if standing.has(branch.gtid)},
         held=tuple(sequence for (sequence,) in own.execute("held_sequences", name, other.side)),
         committed_at=now_us(),
+        repaired=old.repaired,
         began=f"{standing.file}:{standing.pos}" if standing.captured is None else standing.captured,
     )
     outbox.begin()

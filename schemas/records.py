@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 REFRESH = "r"  # op of a row's present state, which is to be so whatever was there
 KIND_REFRESH = "refresh"  # of a transaction that consists of such
+NOT_ANSWERED = -1  # in a progress row, in place of what the source had seen: nothing is sent back of the rows of its transaction
 Row = tuple[object, ...]  # canonical values in the order of the schema's columns
 
 

@@ -24,6 +24,7 @@ from consumers.resolve import Resolution, Resolved, resolve
 from consumers.rules import rules_of
 from consumers.statements import Statements
 from consumers.tables import AppliedTable
+from producers.checkpoint import read_checkpoint
 from schemas.envelope import RowDecoder
 from schemas.records import Row, RowEvent, TransactionRecord
 from schemas.topics import conflicts_topic, transactions_topic
@@ -185,6 +186,97 @@ def test_both_sides_hold_the_chosen_rows(world: World, use: str, other: str, lef
         side
     ) in world.sides:  # but for row 3, which the one deleted and the other updated: a missing row is put whatever is decided
         assert {n: qty for n, qty in quantities(world, table, side).items() if n != 3} == {n: left[n] for n in left if n != 3}
+
+
+def holding(world: World, table: str) -> list[dict[int, tuple[object, ...]]]:
+    """id → row, of each side, once all has arrived; and answers come to an end: of a `wait` nothing but its barrier is listed."""
+    for _ in range(2):  # what is sent back comes behind what was decided
+        world.run("wait")
+    before = sequences(world)
+    world.run("wait")
+    assert sequences(world) == [sequence + 1 for sequence in before]
+    return [{row[0]: row for row in world.sql(side, f"SELECT * FROM {table}")} for side in world.sides]
+
+
+def sequences(world: World) -> list[int]:
+    """How many transactions each side has listed."""
+    topology = load(world.file, {})
+    found = [read_checkpoint(topology, side) for side in world.sides]
+    return [0 if checkpoint is None else checkpoint.sequence for checkpoint in found]
+
+
+def stopped_and_decided(world: World, use: str) -> None:
+    """Decide about the one change that has stopped the direction into west, and let it go on."""
+    failed(world)
+    assert "1 stored" in world.run("conflicts", "resolve", "--all", "--from", "east", "--use", use)
+    world.run("resume", "east", "west")
+
+
+def test_a_queued_change_puts_what_the_target_does_not_have(world: World) -> None:
+    """Decided for the target; the source's next change of the row, made before it knew, is put: both sides hold that."""
+    table = items(world)
+    world.up()
+    both_paused(world)
+    world.sql("west", f"INSERT INTO {table} VALUES (1, 1, 'ten')")
+    world.sql("east", f"INSERT INTO {table} VALUES (2, 2, 'ten')", f"UPDATE {table} SET code = 'eleven' WHERE id = 2")
+    world.run("resume", "west", "east")
+    world.run("resume", "east", "west")
+    stopped_and_decided(world, "target")
+    east, west = holding(world, table)
+    assert east == west == {1: (1, 1, "ten"), 2: (2, 2, "eleven")}
+    decisions = {each["type"]: each["decision"] for each in listed(world)}
+    assert decisions == {"insert_unique": "target", "update_missing": "source"}
+
+
+@pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.long), True], ids=["", "killed"])
+def test_a_queued_change_decided_for_the_source(world: World, killed: bool) -> None:
+    """Of two changes the first is decided for the target and the second for the source: both sides hold the second's row.
+
+    Also where the target's producer and applier are killed between the two, and around their commits.
+    """
+    table = items(world)
+    processes = Apart(world)
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 1, 'a'), (2, 2, 'b')")
+    world.run("wait")
+    world.sql("west", "SET SESSION sql_log_bin = 0", f"UPDATE {table} SET qty = 9 WHERE id = 1")
+    world.run("pause", "east", "west")
+    eventually(lambda: world.states()["east"] == "paused", world.said)
+    for statement in ("SET qty = 2 WHERE id = 1", "SET qty = 3 WHERE id = 1", "SET qty = 22 WHERE id = 2"):
+        world.sql("east", f"UPDATE {table} {statement}")
+    world.run("resume", "east", "west")
+    stopped_and_decided(world, "target")
+    eventually(lambda: quantities(world, table, "east")[1] == 9, world.said)
+    failed(world)
+    if killed:
+        for name in ("producer west", "applier west"):
+            processes.kill(name)
+    stopped_and_decided(world, "source")
+    if killed:
+        for name in ("applier", "producer"):
+            for point in ("before_commit", "after_commit"):
+                processes.start_until(f"{name}.{point}", f"{name} west")
+        processes.start("applier west", "producer west")
+    east, west = holding(world, table)
+    assert east == west == {1: (1, 3, "a"), 2: (2, 22, "b")}
+
+
+def test_decided_for_the_target_on_both_sides(world: World) -> None:
+    """Each side is to keep its own row, which cannot be: both end with one of them, and do not go on answering each other."""
+    table = items(world)
+    world.up()
+    world.sql("east", f"INSERT INTO {table} VALUES (1, 1, 'a')")
+    world.run("wait")
+    both_paused(world)
+    world.sql("east", f"UPDATE {table} SET qty = 2 WHERE id = 1")
+    world.sql("west", f"UPDATE {table} SET qty = 3 WHERE id = 1")
+    world.run("resume", "east", "west")
+    world.run("resume", "west", "east")
+    eventually(lambda: set(world.states().values()) == {"failed"}, world.said)
+    world.run("conflicts", "resolve", "--all", "--use", "target")
+    for ends in (("east", "west"), ("west", "east")):
+        world.run("resume", *ends)
+    east, west = holding(world, table)
+    assert east == west and east[1][1] in (2, 3)
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 Real are Publisher with its overlap index, the wire format, Assembler, Progress, `decide` and `refresh_of`; in memory are the
 servers (rows under a primary and a unique key, a log) and Kafka (lists of records). What happens when is drawn from a seed:
 local transactions, what is produced and delivered, pauses, restarts that read again what had come, crashes inside a commit.
+What would stop a direction is decided for its target.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bisync_topology.scope import TableRules
 from bisync_topology.topology import Deletes, Policy, Topology
 from consumers.assemble import Assembler
 from consumers.changes import Change, changes_of
-from consumers.conflict import ConflictType, Delete, Insert, LocalRow, Rules, Set, decide
+from consumers.conflict import ConflictType, Decision, Delete, Insert, LocalRow, Rules, Set, decide
 from consumers.progress import Progress
 from consumers.refresh import refresh_of
 from consumers.statements import Statements
@@ -64,7 +65,7 @@ _TARGET = TargetTable(
 )
 _STATEMENTS = Statements(plan(TABLE, _TARGET))
 _DECODER = RowDecoder(ENCODER.value_schema)
-_KEYS = Keys("shop.t", [[KeyPart("id", None, "utf8mb4_0900_ai_ci")], [KeyPart("code", None, None)]], COLUMNS)
+KEYS_OF = Keys("shop.t", [[KeyPart("id", None, "utf8mb4_0900_ai_ci")], [KeyPart("code", None, None)]], COLUMNS)
 _PARTITIONS = 2
 
 
@@ -220,7 +221,8 @@ class Side:
             topic=table_topic("shop", name, "shop", "t"),
             table=TABLE,
             encoder=ENCODER,
-            keys=_KEYS if rules.policy.converges and name == TOPOLOGY.arbiter else None,
+            judged=rules.policy.converges and name == TOPOLOGY.arbiter,
+            keys=KEYS_OF,
         )
         self._checkpoint = Checkpoint(
             stream=name, sequence=0, seen=0, gtid_executed=None, file="log", pos=0, server_uuid=name, file_begun=0
@@ -343,7 +345,7 @@ class Side:
             progress.add(piece, applied=bool(found))
             changes += found
         store, met = self.store.copy(), []
-        logged = Logged(Marker(progress.sequence, progress.transactions, progress.seen or 0))
+        logged = Logged(Marker(progress.sequence, progress.transactions, progress.seen_by(arbiter=self.name == TOPOLOGY.arbiter)))
         for change in changes:
             met += self._change(store, change, logged)
         if self.rng.random() < 0.03:  # killed before the commit: all of it is undone
@@ -360,7 +362,10 @@ class Side:
             rules = rules._replace(forced=True)
         local = store.found(event.before, event.after)
         decision = decide(event, local, rules)
-        if rules.judging and not decision.clean:
+        decided = decision.decision == "pending"
+        if decided:
+            decision = Decision(decision.type, "target")
+        if decided or (rules.judging and not decision.clean):
             back = refresh_of(event, local, decision)
             logged.entries += [(MARK, row) for row in back.marked]
             logged.entries += [(ABSENT, row) for row in back.absent]
@@ -379,13 +384,14 @@ class Side:
         return [] if decision.type is None or event.op == REFRESH else [(decision.type, decision.decision)]
 
 
-def draw_changes(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Iterator[tuple[str, list[Row]]]]:
-    """One to three random changes that the side's own server accepts; what they write may have been there before."""
+def draw_changes(stamp: Callable[[], int], *, new: bool) -> Callable[[Random, Rowstore], Iterator[tuple[str, list[Row]]]]:
+    """One to three random changes that the side's own server accepts; new: each row is one that never was."""
 
     def drawn(rng: Random, store: Rowstore) -> Iterator[tuple[str, list[Row]]]:
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             kind = rng.choice(("insert", "insert", "update", "update", "delete", "code", "move", "again", "swap", "qty", "null"))
-            version = stamp() if rng.random() < 0.7 else 0
+            version = stamp() if rng.random() < 0.7 or new else 0
+            kind = "update" if new and kind in ("again", "swap") else kind
             rows = list(store.rows.values())
             if kind == "insert":
                 row: Row = (rng.choice(KEYS), rng.choice(CODES), rng.choice(VALUES), version, 10, rng.choice((None, 0)))
@@ -414,6 +420,8 @@ def draw_changes(stamp: Callable[[], int]) -> Callable[[Random, Rowstore], Itera
                     "qty": _with(row, rng.choice(DELTAS), rng.choice((-1, 1, 2))),
                     "null": _with(row, SOLD, None),
                 }.get(kind, row)
+                if new:
+                    changed = (*changed[:VERSION], version, *changed[QTY:])
                 rest = store.copy()
                 rest.delete(row)
                 if changed != row and rest.fits(changed):
@@ -472,12 +480,14 @@ def history(
     first: tuple[Row, ...] = (),
     sums: bool = False,
     beside: bool = False,
+    new: bool = False,
     steps: int = STEPS,
     on_start: Callable[[Side], None] = lambda side: None,
 ) -> dict[str, Side]:
     """One history, delivered to the end.
 
     first: rows that both sides have at the start. sums: nothing but additions. beside: these, and changes of other columns.
+    new: each changed row is one that never was.
     on_start: is given each side.
     """
     broker = Broker()
@@ -488,7 +498,8 @@ def history(
     for side in sides.values():
         on_start(side)
     clock = iter(range(1, 1 << 30))
-    draw = draw_sums if sums else (draw_beside_sums if beside else draw_changes)(lambda: next(clock))
+    draw = draw_beside_sums(lambda: next(clock)) if beside else draw_changes(lambda: next(clock), new=new)
+    draw = draw_sums if sums else draw
     paused: dict[str, int] = dict.fromkeys(sides, 0)
     for step in range(steps):
         side = sides[rng.choice((EAST, WEST))]

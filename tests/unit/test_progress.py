@@ -2,16 +2,24 @@
 
 from consumers.assemble import Assembled
 from consumers.progress import Progress
-from schemas.records import TransactionRecord
+from schemas.records import KIND_REFRESH, NOT_ANSWERED, TransactionRecord
 
 
 def piece(
-    sequence: int, *, dropped: bool = False, last: bool = True, rows: int = 0, barrier: int = 0, stood_for: int = 0
+    sequence: int,
+    *,
+    dropped: bool = False,
+    last: bool = True,
+    rows: int = 0,
+    barrier: int = 0,
+    stood_for: int = 0,
+    kind: str = "rows",
+    seen: int = 0,
 ) -> Assembled:
     """A piece at offset sequence - 1 of the list; stood_for: source transactions of a dropped one."""
     origin = "west" if dropped else None
     record = TransactionRecord(
-        sequence, 0, last, "rows", "s", f"u:{sequence}", sequence * 10, origin, 0, stood_for, 0, False, barrier, ()
+        sequence, 0, last, kind, "s", f"u:{sequence}", sequence * 10, origin, 0, stood_for, seen, False, barrier, ()
     )
     return Assembled(record, [b""] * rows, {("list", 0): sequence}, dropped)
 
@@ -32,6 +40,20 @@ def test_drops_are_counted_in_source_transactions() -> None:
     progress.add(piece(1, dropped=True, stood_for=7), applied=False)
     progress.add(piece(2, dropped=True, stood_for=2), applied=False)
     assert (progress.transactions, progress.rows, progress.dropped) == (0, 0, 9)
+
+
+def test_what_the_source_had_seen() -> None:
+    """The least of it. What the source has sent back counts at the arbiter alone, and by itself is not answered elsewhere."""
+    answers, changes, total = Progress(), Progress(), Progress()
+    answers.add(piece(1, rows=1, kind=KIND_REFRESH, seen=3), applied=True)
+    changes.add(piece(2, rows=1, seen=5), applied=True)
+    changes.add(piece(3, rows=1, seen=4), applied=True)
+    for part in (answers, changes):
+        total.merge(part)
+    said = {
+        arbiter: [each.seen_by(arbiter=arbiter) for each in (answers, changes, total, Progress())] for arbiter in (True, False)
+    }
+    assert said == {True: [3, 4, 3, 0], False: [NOT_ANSWERED, 4, 4, 0]}
 
 
 def test_merge_keeps_what_was_passed_before() -> None:
