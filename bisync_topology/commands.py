@@ -250,7 +250,7 @@ def verify(ctx: click.Context, repair: tuple[str, str] | None, tables: tuple[str
       bisync-topology -f topology.yaml verify --repair east west
     """
     from bisync_topology import logs
-    from bisync_topology.object_patterns import parse
+    from bisync_topology.object_patterns import parse_chosen
     from verification.command import bar, show
     from verification.run import Options
     from verification.run import verify as compare
@@ -258,7 +258,7 @@ def verify(ctx: click.Context, repair: tuple[str, str] | None, tables: tuple[str
     topology = topology_of(ctx)
     direction = topology.direction(*repair) if repair else topology.directions[0]
     try:
-        only = [parse(pattern) for pattern in tables]
+        only = [parse_chosen(pattern) for pattern in tables]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--table") from error
     options = Options(from_=direction.from_, to=direction.to, repairs=repair is not None, only=only, examples=examples)

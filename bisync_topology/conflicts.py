@@ -14,7 +14,7 @@ from rich.text import Text
 from bisync_topology import record_ids
 from bisync_topology.conflict_json import conflict_json
 from bisync_topology.errors import CheckFailed, UsageError
-from bisync_topology.object_patterns import parse
+from bisync_topology.object_patterns import parse_chosen
 from bisync_topology.sides import check_sides, newest, open_control
 from bisync_topology.topology import Topology
 
@@ -75,7 +75,7 @@ def like(pattern: str | None) -> str | None:
     if pattern is None:
         return None
     try:
-        parsed = parse(pattern)
+        parsed = parse_chosen(pattern)
     except ValueError as error:
         raise UsageError(f"--table {pattern}: {error}") from error
     return f"{parsed.database.like()}.{parsed.table.like() if parsed.table is not None else '%'}"

@@ -125,6 +125,14 @@ def parse(text: str) -> ObjectPattern:
     return ObjectPattern(text, excludes, NamePattern(tuple(names[0])), table)
 
 
+def parse_chosen(text: str) -> ObjectPattern:
+    """Read a pattern of an option that chooses tables. Raises ValueError, also where it has `!`: those tables would be chosen."""
+    pattern = parse(text)
+    if pattern.excludes:
+        raise ValueError("`!` takes tables out, and here tables are chosen: name those that are meant")
+    return pattern
+
+
 def quote(name: str) -> str:
     """Write a name so that `parse` reads it back as exactly that name."""
     return name if re.fullmatch(f"{_PLAIN}+", name) else "`" + name.replace("`", "``") + "`"

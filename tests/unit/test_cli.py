@@ -216,3 +216,10 @@ def test_an_unknown_failpoint(file: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("BISYNC_FAILPOINT", "producer.nowhere")
     assert cli.run(["-f", str(file), "producer", "east"]) == 2
     assert "producer.after_lock" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["verify", "conflicts list", "conflicts resolve --all --use source"])
+def test_tables_are_chosen_not_taken_out(words: str, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pattern with `!` would choose the very tables that it is to leave out: to compare, or to decide about."""
+    assert cli.run(["-f", str(file), *words.split(), "--table", "!shop.orders"]) == 2
+    assert "name those that are meant" in " ".join(capsys.readouterr().err.split())
