@@ -180,8 +180,17 @@ def _judge(event: RowEvent, case: _Case, rules: Rules) -> Winner:
 
 
 def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int, object]:
-    """Position → what the change added, maybe 0. One that has a NULL in any of the rows is a column like others."""
-    if current is None or current.is_before or event.before is None or event.after is None:
+    """Position → what the change added, maybe 0. One that has a NULL in any of the rows is a column like others.
+
+    Of a row that gets another primary key nothing adds up: what was added here is on its way to the old key's row.
+    """
+    if (
+        current is None
+        or current.is_before
+        or event.before is None
+        or event.after is None
+        or not current.at_before & current.at_after
+    ):
         return {}
     rows = event.before, event.after, current.row
     return {n: difference(event.before[n], event.after[n]) for n in rules.deltas if all(row[n] is not None for row in rows)}

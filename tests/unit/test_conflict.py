@@ -290,6 +290,19 @@ def test_sums_beside_a_conflict(before: Row, after: Row, here: Row, put: Row, ke
             assert found == (ConflictType.UPDATE_DIFFERS, "merged" if kept else "target", [kept] if kept else [], False)
 
 
+def test_nothing_adds_up_over_a_change_of_the_key() -> None:
+    """What was added here goes to the old key's row at the other side: kept at the new one, the sides would end unequal."""
+    event, local = change(("k", 1, 3), ("l", 1, 3)), ("k", 1, 9)
+    for rules in EVERY_RULES:
+        decision = decide(event, found([local], event), rules._replace(deltas=frozenset({2})))
+        assert decision.type is ConflictType.UPDATE_DIFFERS
+        put = [action.row for action in decision.actions if isinstance(action, Set)]
+        if rules.policy is Policy.MERGE:  # the arbiter has both columns' changes, and sends the row back
+            assert put == [("l", 1, 9)]
+        else:
+            assert put == ([("l", 1, 3)] if rules.forced or rules.policy is Policy.OVERWRITE else [])
+
+
 def test_a_generated_column_decides_nothing() -> None:
     """Its value follows from the others: it is not what a row is kept for or merged for, and sums beside it are no conflict."""
     generated = frozenset({2})
