@@ -9,6 +9,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine may be busy: how long an example takes, to be made or to run, is nothing that a test asserts.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # In this order the servers of most folders end behind their last test, instead of lying idle. What takes longest is first, and
 # what is short is last, so that several workers end at about the same time.

@@ -631,7 +631,7 @@ class Applier:
         return all(self.read[name] == self.history.length(name) for name in (LIST_PARTITION, *self.fetching))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(histories(), st.randoms(use_true_random=False))
 def test_history_comes_out_exactly_once(history: History, random: Random) -> None:
     """Any arrival, any restart: every piece once, in order, with its events, and positions from which to go on."""
@@ -666,7 +666,7 @@ def test_history_comes_out_exactly_once(history: History, random: Random) -> Non
     assert applier.asm.repeated == fetched_again
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(histories())
 def test_needs_are_enough(history: History) -> None:
     """With everything paused except what is needed, one record at a time, the history still comes out: no deadlock."""
@@ -777,7 +777,7 @@ CORRUPTIONS: dict[Callable[[History, Random], None], str] = {
 }
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     histories(min_size=2).filter(lambda history: any(history.logs.values())),
     st.sampled_from(list(CORRUPTIONS)),

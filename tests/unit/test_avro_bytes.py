@@ -49,7 +49,7 @@ def exactly(row: Row) -> list[object]:
 
 
 @given(typed_rows(), st.binary(max_size=4), st.binary(max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_reads_and_writes_as_fastavro_does(typed: tuple[list[str], Row], before: bytes, behind: bytes) -> None:
     """The same bytes are written; they are read from any place, to their end and no further."""
     types, row = typed
@@ -60,7 +60,7 @@ def test_reads_and_writes_as_fastavro_does(typed: tuple[list[str], Row], before:
 
 
 @given(typed_rows(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_row_cut_short_is_never_whole(typed: tuple[list[str], Row], data: st.DataObject) -> None:
     """A buffer that ends inside the row raises, or gives an end that lies beyond it."""
     types, row = typed
@@ -74,7 +74,7 @@ def test_a_row_cut_short_is_never_whole(typed: tuple[list[str], Row], data: st.D
 
 
 @given(st.lists(st.sampled_from(sorted(TYPES)), min_size=1, max_size=4), st.binary(max_size=60))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_bytes_are_a_row_or_refused(types: list[str], noise: bytes) -> None:
     """Bytes of any kind are refused, or are the bytes of the very row that is read from them."""
     try:

@@ -70,7 +70,7 @@ def test_a_history_that_did_not() -> None:
     assert not unequal(by_seed(Policy.SITE_PRIORITY, 3756))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False), st.sampled_from(CONVERGENT), st.sampled_from(Deletes), st.booleans())
 def test_no_history_is_found_that_does_not(rng: Random, policy: Policy, deletes: Deletes, deltas: bool) -> None:
     """The same, where hypothesis looks for the order of things."""

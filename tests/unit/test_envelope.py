@@ -100,7 +100,7 @@ def read(schema: dict[str, Any], value: bytes) -> Any:
 
 
 @given(tables(), POSITIVE, st.integers(0, 2**31 - 1), st.booleans(), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_an_event_comes_back_exactly(table: Table, sequence: int, order: int, moved: bool, data: st.DataObject) -> None:
     """The applier's prefix decode gives sequence, order, op, both images and the flag as the producer had them."""
     op, before, after = data.draw(images(table))
@@ -112,7 +112,7 @@ def test_an_event_comes_back_exactly(table: Table, sequence: int, order: int, mo
 
 
 @given(tables(), POSITIVE, st.integers(0, 2**31 - 1), st.booleans(), st.data())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_reader_with_the_schema_agrees(table: Table, sequence: int, order: int, moved: bool, data: st.DataObject) -> None:
     """The whole envelope, source and transaction blocks too, is plain Avro of the published schema, to the last byte."""
     op, before, after = data.draw(images(table))
@@ -131,7 +131,7 @@ def test_any_reader_with_the_schema_agrees(table: Table, sequence: int, order: i
 
 
 @given(tables(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_keys_are_the_key_columns(table: Table, data: st.DataObject) -> None:
     """A framed key holds the key columns in key order; rows with the same key have the same bytes, others have not."""
     encoder = RowEncoder(table)
@@ -143,7 +143,7 @@ def test_keys_are_the_key_columns(table: Table, data: st.DataObject) -> None:
 
 
 @given(tables())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_schema_tells_the_table(table: Table) -> None:
     """From the published text alone an applier knows database, table, columns, kinds and SQL types."""
     found = table_of(json.loads(schema_text(envelope_schema(table))))
@@ -347,7 +347,7 @@ def test_records_of_another_schema_are_refused() -> None:
 
 
 @given(tables(), tables())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_schema_ids(one: Table, other: Table) -> None:
     """The same table has the same id in every process; another table has another; all fit a positive 32-bit integer."""
     a, b = schema_id(envelope_schema(one)), schema_id(envelope_schema(other))

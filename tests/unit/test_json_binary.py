@@ -40,7 +40,7 @@ def same(a: object, b: object) -> bool:
 
 
 @given(DOCUMENTS, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_document_reads_back_as_itself(document: enc.Json, large: bool) -> None:
     """The text of any document, in the small and in the large format, is JSON that means the same document."""
     text = json_value(enc.json_binary(document, large=large))
@@ -48,7 +48,7 @@ def test_any_document_reads_back_as_itself(document: enc.Json, large: bool) -> N
 
 
 @given(DOCUMENTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_both_formats_print_alike(document: enc.Json) -> None:
     """Two-byte and four-byte offsets are storage, not value."""
     assert json_value(enc.json_binary(document)) == json_value(enc.json_binary(document, large=True))
@@ -191,7 +191,7 @@ def test_opaque_values_of_other_types_are_refused() -> None:
 
 
 @given(DOCUMENTS, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cut_document_is_never_another_document(document: enc.Json, data: st.DataObject) -> None:
     """Bytes cut off at the end are an error of the kinds that the docstring names."""
     binary = enc.json_binary(document)

@@ -82,7 +82,7 @@ def shortened(row: Row | None, table: Table, kept: list[bytes] | None) -> Row | 
 
 
 @given(tables(), POSITIVE, POSITIVE, st.booleans(), st.integers(1, 40), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_row_in_parts_is_the_row(table: Table, sequence: int, order: int, moved: bool, size: int, data: st.DataObject) -> None:
     """Read part by part, however they are cut, it is what the whole event gives; long values of the after image are handed on."""
     _, before, after = data.draw(images(table))
@@ -111,7 +111,7 @@ def test_a_row_in_parts_is_the_row(table: Table, sequence: int, order: int, move
 
 
 @given(tables(), st.integers(1, 40), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_event_that_ends_too_early_is_refused(table: Table, size: int, data: st.DataObject) -> None:
     """However an event is cut off inside its images, its last part raises ValueError; so does damage that shows."""
     _, before, after = data.draw(images(table))
@@ -139,7 +139,7 @@ def test_a_part_that_is_missing_is_noticed() -> None:
 
 
 @given(tables(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pieces_are_the_value(table: Table, data: st.DataObject) -> None:
     """An event that is not put together is the same bytes, also where text and bytes are given as views of a buffer."""
     _, before, after = data.draw(images(table))

@@ -8,7 +8,7 @@ from contextlib import suppress
 import binlog_encoder as enc
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_transactions import APPLIED as APPLIED_COLUMNS
 from test_transactions import COLUMNS, FILE, GTID, Log, applied, row, stopped
@@ -155,7 +155,6 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["shop", "other"]), st.sampled_from
 
 
 @given(CHANGES, st.sampled_from([ZSTD, NONE]))
-@settings(deadline=None)
 def test_compressed_or_not_gives_the_same(changes: list[tuple[str, str, set[int]]], compression: int) -> None:
     """The items of a transaction are those that it has uncompressed; its place is that of the payload."""
     plain = Log().begin()

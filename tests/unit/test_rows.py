@@ -264,7 +264,7 @@ def exactly(value: object) -> object:
 
 
 @given(tables())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_table_decodes_to_what_was_encoded(
     table: tuple[list[enc.Col], list[list[object]], list[list[bytes | None]]],
 ) -> None:
@@ -291,7 +291,7 @@ def test_every_decimal_precision_and_scale(precision: int) -> None:
 
 
 @given(st.data(), st.integers(1, 65))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_random_decimals(data: st.DataObject, precision: int) -> None:
     """Random digits in random DECIMAL types."""
     scale = data.draw(st.integers(0, min(precision, 30)))
@@ -301,7 +301,7 @@ def test_random_decimals(data: st.DataObject, precision: int) -> None:
 
 
 @given(st.integers(1, 300), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @example(250, None)
 @example(251, None)
 @example(256, None)
@@ -430,7 +430,7 @@ def test_a_value_that_reaches_beyond_the_event_is_refused() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cut_event_is_never_decoded(data: st.DataObject) -> None:
     """Images cut at any byte raise one of the errors that the docstring names; they never give rows in silence."""
     columns, expected, stored = data.draw(tables())
@@ -457,7 +457,7 @@ def test_floats_keep_what_four_bytes_hold() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_large_event_gives_the_same_values(data: st.DataObject) -> None:
     """Long values come as views of the event, whose bytes are those that travel; all others are as ever."""
     columns, expected, stored = data.draw(tables())

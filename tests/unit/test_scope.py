@@ -1,7 +1,7 @@
 """Which tables a direction carries, the grammar of its entries, and the settings of each table."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bisync_topology.object_patterns import parse, quote, witnesses
@@ -115,7 +115,6 @@ def test_wrong_entries_say_where(text: str, message: str) -> None:
         parse(text)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_quoted_names_stand_for_themselves(database: str, table: str, other: str, another: str) -> None:
     """Whatever characters a name has, in backticks it matches itself and nothing else."""
@@ -125,7 +124,6 @@ def test_quoted_names_stand_for_themselves(database: str, table: str, other: str
     assert pattern.matches(other, another) is ((other, another) == (database, table))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(NAMES, NAMES)
 def test_escaped_names_stand_for_themselves(database: str, table: str) -> None:
     """A backslash before each character does what backticks do."""
@@ -140,7 +138,6 @@ def test_quoted_wildcards_are_characters() -> None:
     assert not parse(r"a\*.b*").matches("ax", "bc")
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(ENTRIES, ENTRIES, st.text("abc", min_size=1, max_size=6), st.text("abc", min_size=1, max_size=6))
 def test_witnesses_stand_for_every_name(one: list[str], two: list[str], database: str, table: str) -> None:
     """For any name there is a witness that matches exactly the same patterns, so checking witnesses is enough."""

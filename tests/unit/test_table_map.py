@@ -55,7 +55,7 @@ def test_integers_and_their_signs(name: str, code: int, unsigned: bool) -> None:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_signs_count_numeric_columns_alone(signs: list[bool], data: st.DataObject) -> None:
     """Columns without a sign bit (DATE, text, JSON, ENUM), and YEAR, which has one, do not shift the signs of others."""
     columns = [ID]
@@ -146,7 +146,7 @@ COLLATED = st.tuples(st.just(63) | TEXT, st.sampled_from(["varchar", "char", "bl
 
 
 @given(st.lists(COLLATED, max_size=30))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_both_forms_of_character_sets_agree(columns: list[tuple[int, str]]) -> None:
     """A default with exceptions and one id a column are the same; ENUM and SET have lists of their own."""
     made = [ID]
@@ -181,7 +181,7 @@ NAMES = st.text(st.characters(codec="utf-8", min_codepoint=1), min_size=1, max_s
 
 
 @given(st.lists(NAMES, min_size=1, max_size=300, unique=True))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_names_of_up_to_300_columns(names: list[str]) -> None:
     """Any names, also longer than 250 bytes, and a count of columns that takes three bytes."""
     table = described([enc.int_col(name) for name in names]).table
@@ -299,7 +299,7 @@ def test_minimal_metadata_is_refused(columns: list[enc.Col]) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_cut_map_is_an_error_or_the_same_table(data: st.DataObject) -> None:
     """Bytes cut off at the end never make another table: an error of the kinds that capture turns into its own."""
     columns = [ID, enc.varchar_col("name"), enc.Col(name="e", type=254, meta=b"\xf7\1", collation=255, labels=("a", "b"))]
