@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -154,6 +155,7 @@ def test_a_stream_that_is_begun_anew(older: Cluster) -> None:
         app(older, "east", "TRUNCATE TABLE anew; INSERT INTO anew VALUES (6)")
         # a row that comes to east before its own applier can know of the statement stays there (docs/ddl.md)
         until(lambda: statements(older).count("TRUNCATE TABLE anew") == 2, "the statement is listed", 60, logs=older.logs)
+        time.sleep(3)  # and has come to that applier
         app(older, "west", "INSERT INTO anew VALUES (7)")
     assert_same(older, "anew")
     assert older.sql("west", f"SELECT id FROM {DB}.anew") == [(6,)]
