@@ -37,7 +37,7 @@ from consumers.target_rows import TargetRows
 from schemas.records import REFRESH
 from schemas.tables import Column
 
-SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
+_SURE_BYTES = 200_000  # of a statement: a target that takes less than 1 MB is not looked for
 KEEP_ALIVE_SECONDS = LOCK_TIMEOUT / 3
 
 
@@ -196,8 +196,8 @@ class Writer:
 
     def _check_size(self, sql: str) -> None:
         """Raise ApplyError for a statement of which the server would only hang up."""
-        if len(sql) > SURE_BYTES and (size := len(sql.encode())) >= (most := self._max_packet()):
-            raise too_large(f"a statement of {size} bytes", size, most)
+        if size := refused_size(sql, self._max_packet):
+            raise too_large(f"a statement of {size} bytes", size, self._max_packet())
 
     def _max_packet(self) -> int:
         if not self._packet:
@@ -210,6 +210,11 @@ def max_packet(connection: Connection[Any]) -> int:
     with connection.cursor(Cursor) as cursor:
         cursor.execute("SELECT @@max_allowed_packet")
         return int(cursor.fetchall()[0][0])
+
+
+def refused_size(sql: str, most: Callable[[], int]) -> int:
+    """The bytes of a statement of which a server would only hang up, else 0. most: asks for its max_allowed_packet."""
+    return size if len(sql) > _SURE_BYTES and (size := len(sql.encode())) >= most() else 0
 
 
 def too_large(what: str, size: int, most: int, table: str | None = None) -> ApplyError:

@@ -184,13 +184,9 @@ def _deltas(event: RowEvent, current: LocalRow | None, rules: Rules) -> dict[int
 
     Of a row that gets another primary key nothing adds up: what was added here is on its way to the old key's row.
     """
-    if (
-        current is None
-        or current.is_before
-        or event.before is None
-        or event.after is None
-        or not current.at_before & current.at_after
-    ):
+    if current is None or current.is_before or event.before is None or event.after is None:
+        return {}
+    if not (current.at_before and current.at_after):
         return {}
     rows = event.before, event.after, current.row
     return {n: difference(event.before[n], event.after[n]) for n in rules.deltas if all(row[n] is not None for row in rows)}

@@ -16,7 +16,7 @@ from bisync_topology.errors import ApplyError
 from bisync_topology.mysql import connect
 from bisync_topology.sides import explained
 from bisync_topology.topology import Topology
-from consumers.apply import SURE_BYTES, max_packet
+from consumers.apply import max_packet, refused_size
 from consumers.left_out import check_whole
 from consumers.target import SESSION_STATEMENTS
 
@@ -61,7 +61,7 @@ class Session:
 
     def _check_size(self, sql: str) -> None:
         """Of a statement that is too large the server would only hang up."""
-        if len(sql) > SURE_BYTES and (size := len(sql.encode())) >= self._max_packet:
+        if size := refused_size(sql, lambda: self._max_packet):
             raise ApplyError(
                 f"{self.side} takes no statement of {size} bytes, as its max_allowed_packet is {self._max_packet}",
                 code="packet_too_large",
